@@ -1,0 +1,62 @@
+/*
+ * db.h - SQLite with group commit.
+ *
+ * One writer connection and, for files, one read-only connection that sees
+ * committed rows only. Writers of one loop turn share a transaction: each runs
+ * inside a savepoint of its own, so that one that fails is undone alone, and
+ * all of them are made durable by one COMMIT (WAL, synchronous=FULL) at the
+ * LOOP_COMMIT stage; only then are the waiters told. Statements are prepared
+ * once and kept. Every call is short: the database is local and we are its
+ * only writer (busy timeout 2 s for an operator's sqlite3 shell).
+ */
+#ifndef COLIBRI_DB_H
+#define COLIBRI_DB_H
+
+#include "core.h"
+#include "err.h"
+#include "loop.h"
+
+struct db;
+struct sqlite3_stmt;
+
+/* Codes: StoreOpenFailed, StoreReadOnly, StoreNewer, StoreCorrupt. path
+ * ":memory:" makes a store without a file (one connection). The file is
+ * created 0600. l may be NULL: then every write commits at once. */
+struct db *db_open(struct loop *l, const char *path, struct err *e);
+void db_close(struct db *d);	/* commits or rolls back; NULL allowed */
+
+/* PRAGMA user_version; and one migration: sql (several statements) runs in one
+ * transaction that also sets user_version = to. */
+int db_version(struct db *d, int *version, struct err *e);
+int db_migrate(struct db *d, int to, const char *sql, struct err *e);
+
+/* A cached statement, reset and unbound. write selects the connection; a
+ * statement that writes is refused on the reader (StoreMisuse). Inside
+ * db_begin()..db_end() reads use the writer, so they see the own rows. */
+struct sqlite3_stmt *db_prepare(struct db *d, const char *sql, size_t len,
+    bool write, struct err *e);
+
+/* Give a statement back (resets it). */
+void db_finish(struct db *d, struct sqlite3_stmt *stmt);
+
+/* Fill e from the statement's connection. Codes: StoreBusy, StoreFull,
+ * StoreReadOnly, StoreCorrupt, StoreConstraint, StoreMisuse, StoreFailed. */
+int db_error(struct db *d, struct sqlite3_stmt *stmt, const char *what,
+    struct err *e);
+
+/* Open / close the savepoint of one writer. ok false undoes its rows alone. */
+int db_begin(struct db *d, struct err *e);
+int db_end(struct db *d, bool ok, struct err *e);
+bool db_in_write(const struct db *d);
+
+/* Tell me when what was written up to now is durable. e is NULL on success;
+ * on failure every write of the turn is gone. Called from LOOP_COMMIT, or at
+ * once when there is nothing to commit or no loop. */
+struct db_waiter {		/* embed; zero it first */
+	void (*cb)(struct db_waiter *w, const struct err *e);
+	struct db_waiter *next, **prevp;
+};
+void db_wait(struct db *d, struct db_waiter *w);
+void db_wait_cancel(struct db *d, struct db_waiter *w);
+
+#endif

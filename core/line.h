@@ -1,0 +1,64 @@
+/*
+ * line.h - newline-framed reading and writing on a non-blocking descriptor.
+ *
+ * Plain libevent events and own buffers (bufferevents cost half the rate, see
+ * tests/bench). Lines are handed out in place, without a copy. Input stops
+ * while the owner is busy with a line (line_pause) and while unread output is
+ * above the high-water mark.
+ */
+#ifndef COLIBRI_LINE_H
+#define COLIBRI_LINE_H
+
+#include "core.h"
+#include "err.h"
+#include "loop.h"
+#include "mem.h"
+
+struct line;
+
+enum line_event {
+	LINE_TEXT,	/* data, len: one line without its newline or CR */
+	LINE_TOO_LONG,	/* a line passed max_line; no more input is read */
+	LINE_EOF,	/* the peer will send no more; len: bytes of a cut line */
+	LINE_CLOSED,	/* the connection is dead (reset, hang-up, EPIPE) */
+	LINE_STALLED,	/* unread output passed max_output for `stall` seconds */
+	LINE_IDLE,	/* nothing was received for idle_timeout seconds */
+};
+
+/* data is valid until the callback returns; it may call line_pause,
+ * line_close and line_output, but not line_free (use line_close, free later). */
+typedef void line_cb(struct line *l, enum line_event ev, const char *data,
+    size_t len, void *arg);
+
+struct line_limits {
+	size_t max_line;	/* bytes without the newline */
+	size_t max_output;	/* unread bytes after which reading stops */
+	double stall;		/* seconds above max_output before LINE_STALLED */
+	double idle_timeout;	/* seconds; 0: never */
+};
+
+/* Takes fd. Reading starts at once. */
+struct line *line_new(struct loop *loop, int fd,
+    const struct line_limits *limits, line_cb *cb, void *arg, struct err *e);
+
+/* Closes the descriptor and frees. Not inside the callback. */
+void line_free(struct line *l);
+
+/* No further LINE_TEXT until line_resume(), which may deliver lines that are
+ * already buffered from within LOOP_TASKS of this turn, never from inside the
+ * call itself. */
+void line_pause(struct line *l);
+void line_resume(struct line *l);
+
+/* The output buffer: append whole lines to it, then line_flush(). Written at
+ * the LOOP_FLUSH stage with one write(2) per turn, the rest as the peer reads. */
+struct buf *line_output(struct line *l);
+void line_flush(struct line *l);
+
+/* Bytes not yet taken by the kernel. */
+size_t line_unsent(const struct line *l);
+
+/* Write what is queued, then shut down and report LINE_CLOSED once. */
+void line_finish(struct line *l);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * task.h - one request, hook run, step or proof = one task = one coroutine.
+ *
+ * A C function that must wait makes an op, starts whatever will complete it,
+ * and ends with `return op_wait(L, op)`. The libevent callback stores plain C
+ * results in the op and calls op_wake(); it never touches a Lua stack and
+ * never resumes. Results are pushed by op->push inside the resumed coroutine,
+ * so an error there is an ordinary task error. Cancel, error, deadline and GC
+ * all end in op->stop, which is idempotent; no callback may fire after it.
+ *
+ *	static int lclock_sleep(lua_State *L)
+ *	{
+ *		double s = luaL_checknumber(L, 1);
+ *		struct sleep_op *op = op_new(L, sizeof(*op), sleep_push, sleep_stop);
+ *		... arm the timer with op as argument ...
+ *		return op_wait(L, &op->op);
+ *	}
+ */
+#ifndef COLIBRI_TASK_H
+#define COLIBRI_TASK_H
+
+#include <lua.h>
+
+#include "core.h"
+#include "err.h"
+#include "vm.h"
+
+struct task;
+
+/* Embed first in a struct of your own; its memory is a Lua userdata. */
+struct op {
+	struct task *task;	/* NULL unless a task waits on it */
+	struct vm *vm;
+	bool done;
+	/* Push results, return their number. Runs inside lua_resume: may raise. */
+	int (*push)(lua_State *L, struct op *op);
+	/* Release everything; idempotent; afterwards no callback fires. Must not
+	 * raise and must not touch Lua. */
+	void (*stop)(struct op *op);
+};
+
+/* A zeroed op on top of the stack, owned by Lua. May raise (memory; or "cannot
+ * wait here" when the caller cannot yield: then nothing was started). */
+void *op_new(lua_State *L, size_t size, int (*push)(lua_State *, struct op *),
+    void (*stop)(struct op *));
+
+/* Use as `return op_wait(L, &x->op);` with the op on top of the stack. If it
+ * is done already, pushes the results without yielding. */
+int op_wait(lua_State *L, struct op *op);
+
+/* From an event callback: the op has its results. Idempotent. */
+void op_wake(struct op *op);
+
+/* A named region that must not wait (inside a transaction). While why is set
+ * op_new() raises "cannot wait here: <why>". Pair with NULL. */
+void task_nowait(struct vm *vm, const char *why);
+
+struct task_limits {
+	double deadline;	/* seconds from now; 0: none */
+	int64_t instructions;	/* VM instructions of the whole run; 0: none */
+	int64_t memory;		/* bytes of net growth; 0: none */
+};
+
+/* How a task ended. On success the results are on L from index 1 to nresults;
+ * on failure `e` tells and the error object (a table, see lx_push_err) is on
+ * top of L. L is valid only during the call. Codes of the host's own kills:
+ * Cancelled, DeadlineExceeded, BudgetExceeded, MemoryExceeded. */
+typedef void task_done_cb(struct task *t, lua_State *L, bool ok, int nresults,
+    void *arg);
+
+/*
+ * Start a task: the function and nargs arguments are on top of L (popped).
+ * It runs from LOOP_TASKS, never from inside this call. parent (may be NULL)
+ * owns it: when the parent ends, the child is cancelled. cb may be NULL.
+ * name is copied, shown in logs and `status`. Raises only on memory.
+ */
+struct task *task_start(lua_State *L, int nargs, const char *name,
+    const struct task_limits *limits, struct task *parent, task_done_cb *cb,
+    void *arg);
+
+/* End a task: stop its op, close its coroutine (`<close>` variables run), call
+ * its done callback with Cancelled. Cancelling the running task, or one inside
+ * the call of its own close handlers, takes effect at its next wait or hook. */
+void task_cancel(struct task *t);
+
+/* The task that is running now, or NULL. */
+struct task *task_running(struct vm *vm);
+const char *task_name(const struct task *t);
+
+/* A number that no other task of this vm has had. */
+uint64_t task_id(const struct task *t);
+
+/* Counts for `status` and leak checks. */
+size_t task_count(struct vm *vm);
+size_t op_count(struct vm *vm);
+
+/* Called by vm.c. */
+void task_setup(struct vm *vm);
+void task_teardown(struct vm *vm);
+
+#endif
