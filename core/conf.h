@@ -1,10 +1,10 @@
 /*
  * conf.h - environment and flags become one immutable `struct conf`.
  *
- * One table (conf.c) describes every setting once: environment variable, flag,
- * kind, default per platform, help text. Flags win over the environment, the
- * environment over the defaults. Every mistake is reported, not only the first.
- * The daemon, the CLI and colibri-run all start here.
+ * One table (conf_table.c) describes every setting once: environment variable,
+ * flag, kind, default per platform, help text. Flags win over the environment,
+ * the environment over the defaults. Every mistake is reported, not only the
+ * first. The daemon, the CLI and colibri-run all start here.
  */
 #ifndef COLIBRI_CONF_H
 #define COLIBRI_CONF_H
@@ -41,6 +41,7 @@ struct conf {
 	int64_t script_memory;		/* COLIBRI_SCRIPT_MEMORY bytes a run, 64 MiB */
 	int64_t lua_memory;		/* COLIBRI_LUA_MEMORY bytes in all, 512 MiB */
 	double vault_timeout;		/* COLIBRI_VAULT_TIMEOUT s a call, 60 */
+	double vault_idle;		/* COLIBRI_VAULT_IDLE s kept open, 30 */
 };
 
 /* What is wrong with one setting; texts name the variable or flag. */
@@ -52,9 +53,11 @@ struct conf_errors {
 /*
  * Read environ and argv[1..]. Flags conf knows are taken out of argv (and
  * *argc adjusted), so that the program sees only its own; parsing stops at the
- * first word that is not a flag, or after "--". `own` lists the program's own
- * flags that conf must step over ("check" for --check, "tenant=" for a flag
- * with a value), NULL-terminated, may be NULL; an unknown flag is an error.
+ * first word that is not a flag, or after "--" (which is taken out too, unless
+ * there are own flags: the program must stop at it as well). `own` lists the
+ * program's own flags that conf must step over ("check" for --check, "tenant="
+ * for a flag with a value, "h" for -h), NULL-terminated, may be NULL; an
+ * unknown flag is an error, and so is an unknown COLIBRI_* variable.
  * Returns a conf that the caller frees, or NULL with every mistake in *errors
  * (the caller frees those too).
  */
@@ -73,7 +76,8 @@ struct conf_item {
 };
 size_t conf_items(const struct conf_item **items);
 
-/* The setting's value as text in buf; returns buf, or NULL when unset. */
+/* The setting's value as text in buf (shortened to fit); returns buf, or NULL
+ * when it is unset or there is no such setting. */
 const char *conf_value(const struct conf *c, const char *name, char *buf,
     size_t size);
 

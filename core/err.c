@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "mem.h"
 
 /* Texts go to logs and replies: one line, no control bytes. */
 static void
@@ -82,4 +83,21 @@ err_wrap(struct err *e, const char *fmt, ...)
 	}
 	errno = saved;
 	return -1;
+}
+
+const char *
+err_intern(const char *code)
+{
+	static char *known[1024];
+	static size_t n;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (strcmp(known[i], code) == 0)
+			return known[i];
+	}
+	if (n == ARRAY_LEN(known) || strlen(code) > 63)
+		return "ScriptError";
+	known[n] = xstrdup(code);
+	return known[n++];
 }

@@ -35,4 +35,8 @@ int err_sys(struct err *e, const char *code, const char *fmt, ...)
  * Keeps code and errno. Always returns -1. */
 int err_wrap(struct err *e, const char *fmt, ...) ATTR_PRINTF(2, 3);
 
+/* A stable copy of a code that came from a script. Codes are few: after 1,024
+ * different ones, "ScriptError" is returned. */
+const char *err_intern(const char *code);
+
 #endif

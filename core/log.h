@@ -7,9 +7,11 @@
  *	2026-11-24T01:53:10.123Z info provision provisioning tenant env from vault tenant=proof0
  *
  * or, with LOG_JSON, one JSON object with the same fields. Control bytes are
- * escaped, values that hold blanks are quoted, lines are bounded, and every
- * line passes secret_redact() here, at the writer, so that no caller can
- * forget it.
+ * escaped, values that hold blanks are quoted, lines are bounded to 8 KiB
+ * ("[cut]" or "cut":true at the end), and every line passes secret_redact()
+ * here, at the writer, so that no caller can forget it. A reader that does not
+ * keep up costs lines, which a later line counts; it never stops the caller.
+ * SIGPIPE is the program's to ignore.
  */
 #ifndef COLIBRI_LOG_H
 #define COLIBRI_LOG_H

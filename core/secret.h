@@ -5,7 +5,7 @@
  * (MADV_DONTDUMP, MAP_NOCORE on FreeBSD), zeroed when its last reference goes.
  * While it lives it is known to secret_redact(), which the log writer and the
  * reply writer call. Allocation never fails; when the lock limit is reached
- * the bytes stay unlocked and one warning says so.
+ * the bytes stay unlocked and secret_locked() says so.
  */
 #ifndef COLIBRI_SECRET_H
 #define COLIBRI_SECRET_H
@@ -47,13 +47,24 @@ void secret_buf_free(struct secret_buf *b);
 
 /*
  * Replace every occurrence of a live secret's value (raw, base64, URL and JSON
- * escaped forms; values under 4 bytes are too short to look for) by
- * "[secret]". Returns NULL when nothing was found, else a malloc'd copy whose
- * length is stored in *outlen.
+ * escaped forms; values under 4 bytes are too short to look for, of values over
+ * 16 KiB only the raw form is) by "[secret]"; occurrences that overlap become
+ * one. Returns NULL when nothing was found, else a malloc'd, NUL-terminated
+ * copy whose length is stored in *outlen. A mark of an earlier redaction is
+ * left as it is.
  */
 char *secret_redact(const char *text, size_t len, size_t *outlen);
 
+/* The same for a JSON text, which stays valid JSON: only whole characters and
+ * escapes inside string literals are replaced (so the value "true" does not
+ * turn `"ok":true` into `"ok":[secret]`). */
+char *secret_redact_json(const char *text, size_t len, size_t *outlen);
+
 /* How many secrets live, for leak checks. */
 size_t secret_count(void);
+
+/* False once a page of secrets could not be locked (RLIMIT_MEMLOCK). The
+ * daemon says so in its log; this file cannot, because the log asks it. */
+bool secret_locked(void);
 
 #endif
