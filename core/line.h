@@ -25,19 +25,23 @@ enum line_event {
 	LINE_IDLE,	/* nothing was received for idle_timeout seconds */
 };
 
-/* data is valid until the callback returns; it may call line_pause,
- * line_close and line_output, but not line_free (use line_close, free later). */
+/* data is valid until the callback returns; it may call everything below but
+ * line_free (use line_finish, or free from a deferred call). After LINE_CLOSED
+ * nothing more is reported; LINE_EOF comes after the last LINE_TEXT. */
 typedef void line_cb(struct line *l, enum line_event ev, const char *data,
     size_t len, void *arg);
 
 struct line_limits {
 	size_t max_line;	/* bytes without the newline */
 	size_t max_output;	/* unread bytes after which reading stops */
-	double stall;		/* seconds above max_output before LINE_STALLED */
+	double stall;		/* seconds above max_output before LINE_STALLED;
+				 * 0: never */
 	double idle_timeout;	/* seconds; 0: never */
 };
 
-/* Takes fd. Reading starts at once. */
+/* Takes fd (on failure it stays the caller's) and makes it non-blocking.
+ * Reading starts at once. A host that writes to pipes must ignore SIGPIPE; on
+ * sockets it is never raised. Code: LineFailed. */
 struct line *line_new(struct loop *loop, int fd,
     const struct line_limits *limits, line_cb *cb, void *arg, struct err *e);
 
@@ -58,7 +62,8 @@ void line_flush(struct line *l);
 /* Bytes not yet taken by the kernel. */
 size_t line_unsent(const struct line *l);
 
-/* Write what is queued, then shut down and report LINE_CLOSED once. */
+/* Read no more, write what is queued, then shut down and report LINE_CLOSED
+ * once. A peer that takes nothing for `stall` seconds is given up. */
 void line_finish(struct line *l);
 
 #endif

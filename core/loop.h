@@ -16,13 +16,16 @@ struct loop;
 
 typedef void loop_cb(void *arg);
 
-/* base NULL: make one and own it. */
+/* base NULL: make one and own it. Code: LoopFailed. */
 struct loop *loop_new(struct event_base *base, struct err *e);
 void loop_free(struct loop *l);
 struct event_base *loop_base(struct loop *l);
 
 /* Run until loop_stop(). Only for a loop that owns its base. */
 int loop_run(struct loop *l, struct err *e);
+
+/* Make loop_run() return after the next turn, which still commits and writes.
+ * Nothing happens on a foreign base: its owner stops it. */
 void loop_stop(struct loop *l);
 
 /* Run one turn: wait for events at most `timeout` seconds (< 0: for ever). */
@@ -31,7 +34,8 @@ void loop_turn(struct loop *l, double timeout);
 /* Stages of a turn's end, run in this order once the ready callbacks of the
  * turn are done: tasks run, the store commits, replies are written. A deferred
  * call that defers again runs in the same end-of-turn when its stage is still
- * to come or running, else in the next turn. */
+ * to come or running, else in the next turn; stages that have taken 10 ms
+ * leave what is queued during them to the next turn. */
 enum loop_stage { LOOP_TASKS, LOOP_COMMIT, LOOP_FLUSH, LOOP_STAGES };
 
 struct loop_defer {		/* embed in the caller's object; zero it first */
@@ -44,11 +48,13 @@ void loop_defer(struct loop *l, enum loop_stage stage, struct loop_defer *d,
     loop_cb *cb, void *arg);
 void loop_defer_cancel(struct loop *l, struct loop_defer *d);
 
-/* Monotonic seconds, read once per turn and at every call of loop_now_fresh. */
+/* Monotonic seconds, read once per turn and at every call of loop_now_fresh.
+ * libevent's timers use a clock of 4 ms grain and may fire that much early. */
 double loop_now(struct loop *l);
 double loop_now_fresh(struct loop *l);
 
-/* Deliver a signal on the loop until loop_free(). One callback per signal. */
+/* Deliver a signal on the loop until loop_free(). One callback per signal; a
+ * second one is refused. Code: LoopFailed. */
 int loop_signal(struct loop *l, int signo, loop_cb *cb, void *arg,
     struct err *e);
 

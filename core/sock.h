@@ -21,12 +21,14 @@ struct sock_peer {
  * socket file that is there is removed only after a connect to it was refused;
  * if something answers: SocketInUse. If what is there is no socket: SocketInUse
  * too, and it is left alone. Codes: SocketInUse, SocketFailed, BadPath (too
- * long for sun_path, relative). *lock_fd stays open for the daemon's life.
+ * long for sun_path, relative). *lock_fd stays open for the daemon's life; the
+ * lock file stays for good. Sets the process's umask for a moment.
  */
 int sock_listen(const char *path, int *listen_fd, int *lock_fd,
     struct err *e);
 
-/* Remove the socket file if it still is ours, close both. */
+/* Remove the socket file if it still is ours (device and inode, and we are the
+ * process that bound it), close both. */
 void sock_unlisten(const char *path, int listen_fd, int lock_fd);
 
 /* Accept one connection: non-blocking, close-on-exec. Returns the descriptor;
