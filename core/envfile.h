@@ -30,22 +30,33 @@ struct envfile {
 	size_t n, cap;
 };
 
+/* A file with more keys than this is refused (TooLarge): every value takes
+ * locked memory of its own. */
+#define ENVFILE_MAX_PAIRS	4096
+
 bool envfile_key_ok(const char *key, size_t len);
 
-/* Takes a reference of value. Code: InvalidKey. Duplicates are found by
- * envfile_format(), which sees all of them. */
+/* Keeps a reference of its own to value; the caller's stays the caller's.
+ * Codes: InvalidKey, TooLarge. Duplicates are found by envfile_format(), which
+ * sees all of them. */
 int envfile_add(struct envfile *f, const char *key, size_t len,
     struct secret *value, struct err *e);
 
-/* The file's bytes as a secret. Codes: InvalidValue (NUL, naming the key),
+/* Put the pairs into the order in which they are written. */
+void envfile_sort(struct envfile *f);
+
+/* The file's bytes as a secret, sorted whatever the order of the pairs. Codes: InvalidValue (NUL, naming the key),
  * DuplicateKey. */
 struct secret *envfile_format(const struct envfile *f, struct err *e);
 
-/* Appends to *f. `what` names the source in errors. Codes: InvalidLine
- * (with the line number, never the line), InvalidKey, DuplicateKey. */
+/* Appends to *f, or leaves it as it was on failure. `what` names the source in
+ * errors. Codes: InvalidLine (with the line number, never the line),
+ * InvalidKey, DuplicateKey, TooLarge. Inside double quotes a backslash before
+ * another character than those four is an ordinary one. */
 int envfile_parse(struct envfile *f, const char *text, size_t len,
     const char *what, struct err *e);
 
+/* Drops the references and empties *f. */
 void envfile_free(struct envfile *f);
 
 #endif

@@ -24,6 +24,7 @@ enum fs_walk { FS_WALK_BEST, FS_WALK_PORTABLE };
 void fs_set_walk(enum fs_walk walk);	/* for tests */
 
 struct fs_root;			/* an open directory */
+struct secret_buf;
 
 /*
  * Check, without opening anything inside it, that path names an existing
@@ -51,10 +52,16 @@ int fs_root_fd(const struct fs_root *r);
  * trailing slash. Code for a bad one: BadPath. A symlink anywhere on the way
  * or at the end: TargetEscapesRoot. Not there: NotFound. Not a regular file
  * (fifo, device, directory; never opened blocking): NotRegular. More than max
- * bytes: TooLarge.
+ * bytes: TooLarge. Further: NotDirectory (something on the way, or what is to
+ * be listed), PermissionDenied, ReadFailed. *data is NUL-terminated besides.
  */
 int fs_read(struct fs_root *r, const char *name, size_t max, char **data,
     size_t *len, struct err *e);
+
+/* The same into locked memory, for files that hold secrets. The caller frees
+ * b in any case. */
+int fs_read_locked(struct fs_root *r, const char *name, size_t max,
+    struct secret_buf *b, struct err *e);
 
 struct fs_write_spec {
 	mode_t mode;		/* exact; the umask plays no part */
@@ -71,15 +78,21 @@ enum fs_change { FS_UNCHANGED, FS_CHANGED };
  * directory. When the file already is a regular file with one link, this
  * content, mode and owner, nothing is touched (*change = FS_UNCHANGED). A kill
  * at any instant leaves the old file or the new one; temp files of earlier
- * kills (".colibri-<name>-<16 hex>") in that directory are removed first.
- * Codes as above plus NoSpace, WriteFailed, ReadOnly. Data is borrowed.
+ * kills (".colibri-<name>-<16 hex>") in that directory are removed first, so
+ * a name has one writer at a time: of two, one may get WriteFailed. A second
+ * link to the old file counts as a change. Codes as above plus NoSpace,
+ * WriteFailed (also: the name was exchanged under our hands), ReadOnly,
+ * Exists. Data is borrowed; change may be NULL.
  */
 int fs_write(struct fs_root *r, const char *name, const void *data, size_t len,
     const struct fs_write_spec *spec, enum fs_change *change, struct err *e);
 
+/* The directory must not exist yet (Exists); mode is exact. */
 int fs_mkdir(struct fs_root *r, const char *name, mode_t mode, struct err *e);
 
-/* Remove a file (never follows). *removed tells whether it was there. */
+/* Remove a file, and temp files of writes to it that were killed. Anything but
+ * a directory (NotRegular) goes; of a symlink the link itself. *removed (NULL
+ * allowed) tells whether it was there. */
 int fs_unlink(struct fs_root *r, const char *name, bool *removed,
     struct err *e);
 
@@ -88,9 +101,10 @@ int fs_stat(struct fs_root *r, const char *name, struct stat *st,
     struct err *e);
 
 /* Names in a directory ("." for the root itself), sorted, without . and ..;
- * the caller frees each and the array. */
+ * released with fs_list_free(). More than 65,536: TooLarge. */
 int fs_list(struct fs_root *r, const char *name, char ***names, size_t *n,
     struct err *e);
+void fs_list_free(char **names, size_t n);
 
 /* The trust rule for files that steer the daemon (site scripts, provider.env,
  * vault directory): owned by root or the daemon's user, and none of the mode
@@ -102,5 +116,26 @@ int fs_check_trusted(int fd, mode_t forbidden, const char *what,
 /* Read a file by absolute path after fs_check_trusted(). Codes as fs_read. */
 int fs_read_trusted(const char *path, mode_t forbidden, size_t max,
     char **data, size_t *len, struct err *e);
+int fs_read_trusted_locked(const char *path, mode_t forbidden, size_t max,
+    struct secret_buf *b, struct err *e);
+
+/* Read a regular file of the host by absolute path, whoever owns it: programs
+ * that are copied into a jail, never what steers the daemon. */
+int fs_read_host(const char *path, size_t max, char **data, size_t *len,
+    struct err *e);
+
+/* A new 0700 directory below $TMPDIR or /tmp; the caller frees the canonical
+ * path. NULL on failure. */
+char *fs_scratch(const char *prefix, struct err *e);
+
+/* Remove a directory (or file) with everything in it. Only what fs_scratch()
+ * made in this process, or something below that: else TargetEscapesRoot. Goes
+ * by descriptor, follows no symlink and enters no other mount. */
+int fs_remove_tree(const char *path, struct err *e);
+
+/* Make a directory of the daemon's own, 0700, with the directories above it
+ * (0755), unless it is there. Codes: BadPath, WriteFailed, NotTrusted (it is
+ * there and others may enter it). */
+int fs_make_private(const char *path, struct err *e);
 
 #endif
