@@ -41,7 +41,7 @@ line_update_reading(struct line *l)
 	    l->limits.max_line : LINE_READ_SIZE;
 	bool want = !l->eof && !l->too_long && !l->finishing && !l->closed &&
 	    !line_is_full(l) &&
-	    !(l->paused && l->in.len - l->in_pos >= enough);
+	    !(l->paused && l->in.len >= l->in_pos + enough);
 
 	if (want == l->rd_armed)
 		return;

@@ -2,10 +2,10 @@
  * overlay.h - which file answers to a script's name.
  *
  * A script is named by its relative path without ".lua": "commands/status",
- * "hooks/spawn_after/provision", "steps/verify", "jail/bwrap", "vault/file".
- * The site directory is searched first, then the shipped tree (where the same
- * name lives below share_dir in lua/commands, hooks, scripts/steps,
- * lua/colibri/jail and lua/colibri/vault). Here names become bytes; what a
+ * "hooks/spawn_after/provision", "steps/verify", "jail/bwrap", "vault/file",
+ * "policy/states", "providers/local". The site directory is searched first, then the shipped tree
+ * (where the same names live below share_dir in lua/commands, hooks,
+ * scripts/steps, lua/colibri/jail, lua/colibri/vault, lua/policy, lua/providers). Here names become bytes; what a
  * script may be is decided in lua/colibri/scripts.lua.
  */
 #ifndef COLIBRI_OVERLAY_H
@@ -37,7 +37,6 @@ void overlay_list_free(struct overlay_list *list);
 
 /* The text of one script file, read through one descriptor that was checked.
  * Codes: NotFound, NotTrusted, TooLarge (1 MiB). */
-int overlay_read(enum overlay_layer layer, const char *path, char **text,
-    size_t *len, struct err *e);
+int overlay_read(const char *path, char **text, size_t *len, struct err *e);
 
 #endif

@@ -32,7 +32,9 @@ struct op {
 	struct task *task;	/* NULL unless a task waits on it */
 	struct vm *vm;
 	bool done;
-	/* Push results, return their number. Runs inside lua_resume: may raise. */
+	/* Push results, return their number. Runs inside lua_resume: may raise.
+	 * The op's userdata is on top of the stack (its user value 1 is free
+	 * for what must live as long as the wait). */
 	int (*push)(lua_State *L, struct op *op);
 	/* Release everything; idempotent; afterwards no callback fires. Must not
 	 * raise and must not touch Lua. */
@@ -83,6 +85,9 @@ struct task *task_start(lua_State *L, int nargs, const char *name,
  * the call of its own close handlers, takes effect at its next wait or hook. */
 void task_cancel(struct task *t);
 
+/* Give a task a (new) deadline, in seconds from now; 0: none. */
+void task_set_deadline(struct task *t, double seconds);
+
 /* The task that is running now, or NULL. */
 struct task *task_running(struct vm *vm);
 const char *task_name(const struct task *t);
@@ -94,8 +99,10 @@ uint64_t task_id(const struct task *t);
 size_t task_count(struct vm *vm);
 size_t op_count(struct vm *vm);
 
-/* Called by vm.c. */
+/* Called by vm.c: register what tasks need; cancel every task; a task's
+ * allowance ran out (from the allocator: touches no Lua). */
 void task_setup(struct vm *vm);
-void task_teardown(struct vm *vm);
+void task_stop_all(struct vm *vm);
+void task_out_of_memory(struct vm *vm);
 
 #endif

@@ -28,6 +28,12 @@ struct vm *vm_new(struct loop *loop, struct reaper *reaper,
     const struct conf *conf, struct err *e);
 void vm_free(struct vm *vm);
 
+/* A further directory in which require finds <name>.lua, after the shipped
+ * library. Returns 0, or -1 when it is not absolute. */
+int vm_add_path(struct vm *vm, const char *dir);
+/* The i-th such directory, NULL past the last. */
+const char *vm_path(struct vm *vm, size_t i);
+
 lua_State *vm_lua(struct vm *vm);
 struct loop *vm_loop(struct vm *vm);
 struct reaper *vm_reaper(struct vm *vm);
@@ -51,16 +57,12 @@ void vm_set_slot(struct vm *vm, enum vm_slot slot, void *p,
  * yieldable; scripts run as tasks instead. */
 int vm_call(lua_State *L, int nargs, int nresults, struct err *e);
 
-/* The message handler vm_call and task.c share: one value -> error object. */
+/* The message handler of vm_call: one value -> error object. */
 int vm_traceback(lua_State *L);
 
-/* Make a binding known to require; called for each row of lua_open.c. */
-void vm_preload(struct vm *vm, const char *name, lua_CFunction open);
-
-/* Load a text chunk with an environment (a table at index env, 0: globals).
- * chunkname as lua_load. Pushes the function. Code: ScriptSyntax. */
-int vm_load(lua_State *L, const char *text, size_t len, const char *chunkname,
-    int env, struct err *e);
+/* Turn the value on top of L into an error object and give it `where` and
+ * `traceback` from the stack of L1 (from level on), unless it has them. */
+void vm_complete_err(lua_State *L, lua_State *L1, int level);
 
 /* Bytes the Lua state holds now. */
 size_t vm_memory(struct vm *vm);

@@ -1,0 +1,30 @@
+/*
+ * lua_db_priv.h - between lua_db.c (stores and writes) and lua_db_query.c
+ * (statements). Nobody else includes it.
+ */
+#ifndef COLIBRI_LUA_DB_PRIV_H
+#define COLIBRI_LUA_DB_PRIV_H
+
+#include <lua.h>
+
+#include "db.h"
+
+struct ldb {
+	struct db *db;		/* NULL once closed */
+	int busy;		/* calls that use it now: it must stay open */
+	int nshapes;		/* entries of the user value: see lua_db_query.c */
+};
+
+/* Each takes the SQL at index 2, the values behind it, and on top of the stack
+ * the store's userdata. Pushes: the first row, or nil; the list of rows; the
+ * number of changed rows. On failure nil, err. Returns the number pushed. */
+int lua_db_query(lua_State *L, struct ldb *o, bool many);
+int lua_db_exec(lua_State *L, struct ldb *o);
+
+/* Columns may have changed: forget them. The userdata is at idx. */
+void lua_db_forget_shapes(lua_State *L, int idx, struct ldb *o);
+
+/* Fetch what rows are made with from core.json. */
+void lua_db_query_setup(lua_State *L);
+
+#endif

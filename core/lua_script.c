@@ -1,0 +1,151 @@
+/*
+ * lua_script.c - core.script: names and texts of the overlay.
+ *
+ * Mechanism only: which files there are, and a text chunk with an environment.
+ * What a script must return is checked in lua/colibri/scripts.lua.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "lua_open.h"
+#include "lx.h"
+#include "overlay.h"
+#include "vm.h"
+#include "vm_load.h"
+
+/* A scan result that Lua owns while tables are built from it. */
+struct scanned {
+	struct overlay_list list;
+	struct conf_errors errors;
+};
+
+static int
+scanned_gc(lua_State *L)
+{
+	struct scanned *s = lua_touserdata(L, 1);
+
+	overlay_list_free(&s->list);
+	conf_errors_free(&s->errors);
+	memset(s, 0, sizeof(*s));
+	return 0;
+}
+
+/*
+ * script.scan() -> entries, errors: every script of both layers as
+ * { name, site = path | nil, stock = path | nil }, sorted by name; errors is a
+ * list of texts, one per untrusted or badly named file.
+ */
+static int
+lscript_scan(lua_State *L)
+{
+	static const char *const layers[] = { "site", "stock" };
+	struct scanned *s;
+	size_t i;
+	int layer;
+
+	lx_checknargs(L, 0);
+	s = lua_newuserdatauv(L, sizeof(*s), 0);
+	memset(s, 0, sizeof(*s));
+	if (luaL_newmetatable(L, "colibri.scanned")) {
+		lua_pushcfunction(L, scanned_gc);
+		lua_setfield(L, -2, "__gc");
+	}
+	lua_setmetatable(L, -2);
+	overlay_scan(vm_conf(vm_of(L)), &s->list, &s->errors);
+	lua_createtable(L, (int)s->list.n, 0);
+	for (i = 0; i < s->list.n; i++) {
+		lua_createtable(L, 0, 3);
+		lua_pushstring(L, s->list.entries[i].name);
+		lua_setfield(L, -2, "name");
+		for (layer = 0; layer < OVERLAY_LAYERS; layer++) {
+			lua_pushstring(L, s->list.entries[i].path[layer]);
+			lua_setfield(L, -2, layers[layer]);
+		}
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	lua_createtable(L, (int)s->errors.n, 0);
+	for (i = 0; i < s->errors.n; i++) {
+		lua_pushstring(L, s->errors.texts[i]);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	return 2;
+}
+
+/*
+ * script.load(path, chunkname, env) -> function | nil, err: the text chunk of
+ * a trusted file. Codes: NotFound, NotTrusted, TooLarge, ScriptSyntax.
+ */
+static int
+lscript_load(lua_State *L)
+{
+	const char *path = lx_checkstr(L, 1);
+	const char *chunkname = lx_checkstr(L, 2);
+	struct err e = ERR_INIT;
+	char *text;
+	size_t len;
+	int rc;
+
+	lx_checknargs(L, 3);
+	luaL_checktype(L, 3, LUA_TTABLE);
+	if (overlay_read(path, &text, &len, &e) != 0)
+		return lx_fail(L, &e);
+	rc = vm_load(L, text, len, chunkname, 3, &e);
+	free(text);
+	return rc == 0 ? 1 : lx_fail(L, &e);
+}
+
+/*
+ * script.call(fn, ...) -> results | nil, err: the protected call of loading
+ * code; nothing inside can wait. err has `where` and `traceback`.
+ */
+static int
+lscript_call(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	if (vm_call(L, lua_gettop(L) - 1, LUA_MULTRET, NULL) != 0) {
+		lua_pushnil(L);
+		lua_insert(L, -2);
+		return 2;
+	}
+	return lua_gettop(L);
+}
+
+/* script.where(fn) -> "site/hooks/x/y.lua:12": where a function is defined */
+static int
+lscript_where(lua_State *L)
+{
+	lua_Debug ar;
+
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	lua_settop(L, 1);
+	lua_getinfo(L, ">S", &ar);
+	lua_pushfstring(L, "%s:%d", ar.short_src, ar.linedefined);
+	return 1;
+}
+
+/* A task's message handler for xpcall: complete errors as vm_call does. */
+static int
+lscript_traceback(lua_State *L)
+{
+	lua_settop(L, 1);
+	return vm_traceback(L);
+}
+
+int
+luaopen_core_script(lua_State *L)
+{
+	static const luaL_Reg funcs[] = {
+		{ "scan", lscript_scan },
+		{ "load", lscript_load },
+		{ "call", lscript_call },
+		{ "where", lscript_where },
+		{ "traceback", lscript_traceback },
+		{ NULL, NULL }
+	};
+
+	luaL_newlib(L, funcs);
+	return 1;
+}

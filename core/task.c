@@ -1,0 +1,438 @@
+/*
+ * task.c - scheduling: start, resume, limits, end.
+ *
+ * A task sits in the ready queue, runs, waits on one op, or is being closed.
+ * Only task_drain(), called at the LOOP_TASKS stage, resumes. A slice that has
+ * run for SLICE_SECONDS is paused by the count hook and goes to the
+ * end of the queue, so that no script delays the others.
+ *
+ * A kill (cancel, deadline, budget, memory) is not an error that a pcall could
+ * catch: the hook or the wait yields, and task_run() then closes the coroutine,
+ * which runs its `<close>` variables. Where the script cannot yield (inside a
+ * sort comparator) an error is raised at every instruction until it can.
+ */
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "log.h"
+#include "lx.h"
+#include "mem.h"
+#include "task_priv.h"
+
+#define SLICE_SECONDS	0.005	/* until a task is paused */
+#define DRAIN_SECONDS	0.010	/* until other events get their turn */
+#define CLOSE_BUDGET	10000000 /* instructions for all close handlers */
+#define POOL_MAX	256
+
+const char task_sentinel = 0;
+
+struct tasks *
+task_all(struct vm *vm)
+{
+	return vm_slot(vm, VM_TASKS);
+}
+
+struct task *
+task_running(struct vm *vm)
+{
+	return task_all(vm)->running;
+}
+
+const char *
+task_name(const struct task *t)
+{
+	return t->name;
+}
+
+uint64_t
+task_id(const struct task *t)
+{
+	return t->id;
+}
+
+size_t
+task_count(struct vm *vm)
+{
+	return task_all(vm)->nalive;
+}
+
+size_t
+op_count(struct vm *vm)
+{
+	return task_all(vm)->nops;
+}
+
+void
+task_nowait(struct vm *vm, const char *why)
+{
+	task_all(vm)->nowait = why;
+}
+
+static void task_drain(void *arg);
+
+void
+task_make_ready(struct task *t)
+{
+	struct tasks *ts = task_all(t->vm);
+
+	if (t->state != TASK_WAITING)
+		return;
+	t->state = TASK_READY;
+	TAILQ_INSERT_TAIL(&ts->ready, t, ready);
+	loop_defer(vm_loop(t->vm), LOOP_TASKS, &ts->drain, task_drain, ts);
+}
+
+void
+task_out_of_memory(struct vm *vm)
+{
+	struct task *t = task_all(vm)->running;
+
+	if (t != NULL && t->kill == NULL && t->state == TASK_RUNNING)
+		t->kill = "MemoryExceeded";
+}
+
+/* --- the end of a task --- */
+
+static void
+task_drop_op(struct task *t)
+{
+	struct op *op = t->op;
+
+	if (op == NULL)
+		return;
+	t->op = NULL;
+	op->task = NULL;
+	op->done = true;
+	op->stop(op);
+}
+
+/* Close the coroutine: `<close>` variables run, with the error object that is
+ * on top of the main stack kept there. */
+static void
+task_close_coroutine(struct task *t)
+{
+	struct tasks *ts = task_all(t->vm);
+	struct task *outer = ts->running;
+
+	t->state = TASK_CLOSING;
+	t->instructions = CLOSE_BUDGET;
+	ts->running = t;
+	vm_set_allowance(t->vm, INT64_MAX);
+	task_set_hook(t->co);
+	if (lua_resetthread(t->co) != LUA_OK && t->kill == NULL &&
+	    lua_gettop(t->co) > 0 && lua_isstring(t->co, -1))
+		log_debug("task", "%s: close: %s", t->name,
+		    lua_tostring(t->co, -1));
+	lua_settop(t->co, 0);
+	ts->running = outer;
+}
+
+static void
+task_release(struct task *t)
+{
+	struct tasks *ts = task_all(t->vm);
+	lua_State *L = vm_lua(t->vm);
+
+	LIST_REMOVE(t, all);
+	ts->nalive--;
+	if (t->parent != NULL)
+		LIST_REMOVE(t, sibling);
+	t->state = TASK_FREE;
+	if (t->timer != NULL)
+		event_del(t->timer);
+	if (ts->npool < POOL_MAX && lua_status(t->co) == LUA_OK) {
+		LIST_INSERT_HEAD(&ts->pool, t, all);
+		ts->npool++;
+		return;
+	}
+	luaL_unref(L, LUA_REGISTRYINDEX, t->anchor);
+	if (t->timer != NULL)
+		event_free(t->timer);
+	free(t);
+}
+
+static void task_kill_now(struct task *t);
+
+/* Children end with their parent, before its result is told. */
+static void
+task_end_children(struct task *t)
+{
+	struct task *child;
+
+	while ((child = LIST_FIRST(&t->children)) != NULL) {
+		child->kill = "Cancelled";
+		task_kill_now(child);
+	}
+}
+
+static void
+task_finish_ok(struct task *t, int nresults)
+{
+	t->state = TASK_CLOSING;
+	task_end_children(t);
+	if (t->cb != NULL)
+		t->cb(t, t->co, true, nresults, t->arg);
+	lua_settop(t->co, 0);
+	task_release(t);
+}
+
+/* Protected body: the error value on t->co (or a kill) becomes an object on
+ * the main stack, with a traceback of the stack as it stands. */
+static int
+task_describe(lua_State *L)
+{
+	struct task *t = lua_touserdata(L, 1);
+	lua_State *at = t->inner != NULL ? t->inner : t->co;
+	struct err e = ERR_INIT;
+
+	if (t->kill != NULL) {
+		err_set(&e, t->kill, "%s", task_kill_text(t->kill));
+		lx_push_err(L, &e);
+		vm_complete_err(L, at, 0);
+		if (at != t->co) {
+			lua_getfield(L, -1, "traceback");
+			luaL_traceback(L, t->co, NULL, 0);
+			lua_concat(L, 2);
+			lua_setfield(L, -2, "traceback");
+		}
+		return 1;
+	}
+	if (lua_gettop(t->co) > 0)
+		lua_xmove(t->co, L, 1);
+	else
+		lua_pushnil(L);
+	vm_complete_err(L, t->co, 0);
+	return 1;
+}
+
+/* The end of a task that raised or was killed; its op is gone already. */
+static void
+task_finish_err(struct task *t)
+{
+	lua_State *L = vm_lua(t->vm);
+	struct err e = ERR_INIT;
+
+	lua_pushcfunction(L, task_describe);
+	lua_pushlightuserdata(L, t);
+	if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+		/* No memory even for that: a plain text will do. */
+		err_set(&e, "MemoryExceeded", "%s",
+		    task_kill_text("MemoryExceeded"));
+	} else {
+		lx_to_err(L, -1, &e);
+	}
+	task_end_children(t);
+	task_close_coroutine(t);
+	if (t->cb != NULL)
+		t->cb(t, L, false, 0, t->arg);
+	else if (strcmp(e.code, "Cancelled") != 0)
+		log_warn("task", "%s: %s: %s", t->name, e.code, e.text);
+	lua_pop(L, 1);
+	task_release(t);
+}
+
+/* End a task that is not running. */
+static void
+task_kill_now(struct task *t)
+{
+	struct tasks *ts = task_all(t->vm);
+
+	if (t->state == TASK_READY)
+		TAILQ_REMOVE(&ts->ready, t, ready);
+	else if (t->state != TASK_WAITING)
+		return;		/* running or closing: the flag is enough */
+	t->state = TASK_CLOSING;
+	task_drop_op(t);
+	task_finish_err(t);
+}
+
+void
+task_cancel(struct task *t)
+{
+	if (t->kill == NULL)
+		t->kill = "Cancelled";
+	task_kill_now(t);
+}
+
+void
+task_stop_all(struct vm *vm)
+{
+	struct tasks *ts = task_all(vm);
+	struct task *t;
+
+	if (ts == NULL)
+		return;
+	while ((t = LIST_FIRST(&ts->alive)) != NULL)
+		task_cancel(t);
+	loop_defer_cancel(vm_loop(vm), &ts->drain);
+}
+
+/* --- running --- */
+
+/* One slice. Returns whether it used its slice up; t may be gone then. */
+static bool
+task_run(struct task *t)
+{
+	struct tasks *ts = task_all(t->vm);
+	int nargs = 0, nres = 0, status;
+
+	if (t->kill != NULL) {
+		t->state = TASK_WAITING;	/* not in the queue any more */
+		task_kill_now(t);
+		return false;
+	}
+	if (t->timer != NULL)
+		event_del(t->timer);
+	if (!t->started)
+		nargs = t->nargs;
+	else if (task_co_waits(t->co))
+		lua_pop(t->co, 1);		/* the sentinel */
+	t->started = true;
+	t->state = TASK_RUNNING;
+	if (t->inner == t->co) {
+		t->inner = NULL;
+		t->paused = false;
+	}
+	ts->running = t;
+	ts->slice_end = loop_now(vm_loop(t->vm)) + SLICE_SECONDS;
+	ts->stuck_since = 0;
+	vm_set_allowance(t->vm, t->memory);
+	status = lua_resume(t->co, NULL, nargs, &nres);
+	t->memory = vm_allowance(t->vm);
+	vm_set_allowance(t->vm, INT64_MAX);
+	ts->running = NULL;
+	if (status == LUA_YIELD) {
+		bool paused = t->paused;
+
+		t->state = TASK_WAITING;
+		if (t->kill != NULL)
+			task_kill_now(t);
+		else if (paused || t->op == NULL || t->op->done)
+			task_make_ready(t);
+		else
+			task_arm_deadline(t);
+		return paused;
+	}
+	if (status == LUA_OK && t->kill == NULL) {
+		task_finish_ok(t, nres);
+	} else {
+		task_drop_op(t);
+		task_finish_err(t);
+	}
+	return false;
+}
+
+/* LOOP_TASKS: run what is ready, a while. */
+static void
+task_drain(void *arg)
+{
+	struct tasks *ts = arg;
+	double end = loop_now_fresh(vm_loop(ts->vm)) + DRAIN_SECONDS;
+	struct task *t;
+	int n = 0;
+
+	while ((t = TAILQ_FIRST(&ts->ready)) != NULL) {
+		if ((++n & 63) == 0 &&
+		    loop_now_fresh(vm_loop(ts->vm)) >= end) {
+			loop_defer(vm_loop(ts->vm), LOOP_TASKS, &ts->drain,
+			    task_drain, ts);
+			return;
+		}
+		TAILQ_REMOVE(&ts->ready, t, ready);
+		if (task_run(t))
+			n |= 63;	/* it took a slice: look at the clock */
+	}
+	loop_defer_cancel(vm_loop(ts->vm), &ts->drain);
+}
+
+/* --- starting --- */
+
+/* A free task with a coroutine; may raise on memory. */
+static struct task *
+task_take(lua_State *L, struct tasks *ts)
+{
+	struct task *t = LIST_FIRST(&ts->pool);
+	lua_State *co;
+	int anchor;
+
+	if (t != NULL) {
+		LIST_REMOVE(t, all);
+		ts->npool--;
+		return t;
+	}
+	co = lua_newthread(L);
+	task_set_hook(co);
+	anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+	t = xcalloc(1, sizeof(*t));
+	t->vm = ts->vm;
+	t->co = co;
+	t->anchor = anchor;
+	return t;
+}
+
+struct task *
+task_start(lua_State *L, int nargs, const char *name,
+    const struct task_limits *limits, struct task *parent, task_done_cb *cb,
+    void *arg)
+{
+	static const struct task_limits none;
+	struct tasks *ts = task_all(vm_of(L));
+	struct task *t = task_take(L, ts);
+
+	if (limits == NULL)
+		limits = &none;
+	*t = (struct task){ .vm = t->vm, .co = t->co, .anchor = t->anchor,
+	    .timer = t->timer, .id = ++ts->next_id, .nargs = nargs,
+	    .parent = parent, .cb = cb, .arg = arg };
+	strncpy(t->name, name, sizeof(t->name) - 1);
+	t->instructions = limits->instructions > 0 ? limits->instructions :
+	    INT64_MAX;
+	t->memory = limits->memory > 0 ? limits->memory : INT64_MAX;
+	if (limits->deadline > 0)
+		t->deadline = loop_now(vm_loop(t->vm)) + limits->deadline;
+	if (parent != NULL) {
+		LIST_INSERT_HEAD(&parent->children, t, sibling);
+		if (parent->deadline != 0 &&
+		    (t->deadline == 0 || t->deadline > parent->deadline))
+			t->deadline = parent->deadline;
+	}
+	LIST_INSERT_HEAD(&ts->alive, t, all);
+	ts->nalive++;
+	if (!lua_checkstack(t->co, nargs + 8))
+		log_fatal("task", "%s: %d arguments", name, nargs);
+	lua_xmove(L, t->co, nargs + 1);
+	t->state = TASK_WAITING;
+	task_make_ready(t);
+	return t;
+}
+
+static void
+task_teardown(void *arg)
+{
+	struct tasks *ts = arg;
+	struct task *t;
+
+	while ((t = LIST_FIRST(&ts->pool)) != NULL) {
+		LIST_REMOVE(t, all);
+		if (t->timer != NULL)
+			event_free(t->timer);
+		free(t);
+	}
+	free(ts);
+}
+
+void
+task_setup(struct vm *vm)
+{
+	struct tasks *ts = xcalloc(1, sizeof(*ts));
+
+	ts->vm = vm;
+	TAILQ_INIT(&ts->ready);
+	vm_set_slot(vm, VM_TASKS, ts, task_teardown);
+	task_op_setup(vm_lua(vm));
+	task_co_setup(vm_lua(vm));
+}

@@ -1,0 +1,130 @@
+/*
+ * task_limit.c - budgets and deadlines: the hook that counts, pauses and kills.
+ *
+ * The hook runs every HOOK_COUNT instructions of each coroutine of a task. It
+ * pauses a task whose slice is over by yielding, where that is possible.
+ */
+#include <event2/event.h>
+#include <string.h>
+#include <time.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "task_priv.h"
+
+#define HOOK_COUNT	1000	/* VM instructions between two hook calls */
+#define STUCK_SECONDS	0.030	/* CPU time where it cannot be paused */
+
+static double
+task_cpu_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+const char *
+task_kill_text(const char *code)
+{
+	if (strcmp(code, "BudgetExceeded") == 0)
+		return "the script used up its instruction budget";
+	if (strcmp(code, "DeadlineExceeded") == 0)
+		return "the deadline passed";
+	if (strcmp(code, "MemoryExceeded") == 0)
+		return "the script used up its memory";
+	return "cancelled";
+}
+
+/* Runs every HOOK_COUNT instructions of a task's coroutines. */
+static void
+task_hook(lua_State *L, lua_Debug *ar)
+{
+	struct tasks *ts = task_all(vm_of(L));
+	struct task *t = ts->running;
+	double now;
+
+	(void)ar;
+	if (t == NULL)
+		return;
+	if (t->instructions != INT64_MAX) {
+		t->instructions -= HOOK_COUNT;
+		if (t->instructions < 0 && t->kill == NULL)
+			t->kill = "BudgetExceeded";
+	}
+	now = loop_now_fresh(vm_loop(t->vm));
+	if (t->kill == NULL && t->deadline != 0 && now >= t->deadline)
+		t->kill = "DeadlineExceeded";
+	if (t->state == TASK_CLOSING) {
+		if (t->instructions < 0)
+			luaL_error(L, "close handlers used up their budget");
+		return;
+	}
+	if (t->kill == NULL && now < ts->slice_end)
+		return;
+	if (lua_isyieldable(L) && t->nowait_calls == 0 &&
+	    ts->nowait == NULL) {
+		t->inner = L;
+		t->paused = true;
+		lua_yield(L, 0);
+		return;
+	}
+	/* Its own time counts here, not that of a busy machine. */
+	if (ts->stuck_since == 0)
+		ts->stuck_since = task_cpu_now();
+	else if (t->kill == NULL &&
+	    task_cpu_now() >= ts->stuck_since + STUCK_SECONDS)
+		t->kill = "BudgetExceeded";
+	if (t->kill != NULL) {
+		lua_sethook(L, task_hook, LUA_MASKCOUNT, 1);
+		luaL_error(L, "%s", task_kill_text(t->kill));
+	}
+}
+
+void
+task_set_hook(lua_State *co)
+{
+	lua_sethook(co, task_hook, LUA_MASKCOUNT, HOOK_COUNT);
+}
+
+static void
+task_deadline_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct task *t = arg;
+
+	(void)fd;
+	(void)what;
+	if (t->kill == NULL)
+		t->kill = "DeadlineExceeded";
+	task_make_ready(t);
+}
+
+void
+task_set_deadline(struct task *t, double seconds)
+{
+	t->deadline = seconds > 0 ? loop_now(vm_loop(t->vm)) + seconds : 0;
+}
+
+/* The deadline of a running task is the hook's; of a waiting one, a timer's. */
+void
+task_arm_deadline(struct task *t)
+{
+	double left;
+	struct timeval tv;
+
+	if (t->deadline == 0)
+		return;
+	left = t->deadline - loop_now(vm_loop(t->vm));
+	if (left < 0)
+		left = 0;
+	tv.tv_sec = (time_t)left;
+	tv.tv_usec = (suseconds_t)((left - (double)tv.tv_sec) * 1e6);
+	if (t->timer == NULL) {
+		t->timer = event_new(loop_base(vm_loop(t->vm)), -1, 0,
+		    task_deadline_cb, t);
+		if (t->timer == NULL)
+			return;
+	}
+	event_add(t->timer, &tv);
+}

@@ -1,0 +1,85 @@
+/*
+ * task_priv.h - what task.c (scheduling), task_op.c (waiting) and task_co.c
+ * (coroutines of scripts) share. Nobody else includes it.
+ */
+#ifndef COLIBRI_TASK_PRIV_H
+#define COLIBRI_TASK_PRIV_H
+
+#include <sys/queue.h>
+
+#include "task.h"
+
+struct event;
+
+enum task_state { TASK_FREE, TASK_READY, TASK_RUNNING, TASK_WAITING,
+    TASK_CLOSING };
+
+struct task {
+	struct vm *vm;
+	lua_State *co;			/* reused from task to task */
+	int anchor;			/* keeps co alive: registry reference */
+	uint64_t id;
+	char name[64];
+	enum task_state state;
+	int nargs;			/* of the first resume */
+	bool started;
+	struct op *op;			/* while WAITING, or READY after it */
+	lua_State *inner;		/* the coroutine that waits or paused */
+	bool paused;			/* inner was preempted by the hook */
+	const char *kill;		/* code of a kill that must happen */
+	int nowait_calls;		/* resumes below a C call that can't yield */
+	int64_t instructions;		/* left; INT64_MAX: no budget */
+	int64_t memory;			/* left; INT64_MAX: no cap */
+	double deadline;		/* monotonic; 0: none */
+	struct event *timer;		/* armed while waiting with a deadline */
+	struct task *parent;
+	LIST_HEAD(, task) children;
+	LIST_ENTRY(task) sibling;	/* when it has a parent */
+	TAILQ_ENTRY(task) ready;	/* while READY */
+	LIST_ENTRY(task) all;		/* while alive, or in the free list */
+	task_done_cb *cb;
+	void *arg;
+};
+
+struct tasks {
+	struct vm *vm;
+	struct task *running;
+	double slice_end;		/* monotonic: when to pause */
+	double stuck_since;		/* CPU time: it could not be paused */
+	const char *nowait;		/* why waiting is not allowed now */
+	TAILQ_HEAD(task_queue, task) ready;
+	LIST_HEAD(, task) alive;
+	LIST_HEAD(, task) pool;
+	size_t nalive, npool, nops;
+	uint64_t next_id;
+	struct loop_defer drain;
+};
+
+struct tasks *task_all(struct vm *vm);
+
+/* Put a task whose op is done, that paused, or that must be killed in the
+ * ready queue. Idempotent. */
+void task_make_ready(struct task *t);
+
+/* A yield of this value means "a wait passes through here". */
+#define TASK_SENTINEL	((void *)(uintptr_t)&task_sentinel)
+extern const char task_sentinel;
+
+/* Is co suspended in a wait (its own or one of a coroutine inside it)? */
+bool task_co_waits(lua_State *co);
+
+/* task_limit.c: what a kill's code means; arm the timer of a task that waits
+ * with a deadline. */
+const char *task_kill_text(const char *code);
+void task_arm_deadline(struct task *t);
+
+/* Give a coroutine the hook that counts, preempts and kills. */
+void task_set_hook(lua_State *co);
+
+/* task_co.c: replace resume, wrap, yield and close in the coroutine library. */
+void task_co_setup(lua_State *L);
+
+/* task_op.c */
+void task_op_setup(lua_State *L);
+
+#endif
