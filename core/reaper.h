@@ -16,7 +16,8 @@
 
 struct reaper;
 
-/* status is that of waitpid(2). Called once; the watch is gone by then. */
+/* status is that of waitpid(2). Called once; the watch is gone by then. When
+ * somebody else took the status, the child counts as exited with 255. */
 typedef void reaper_cb(pid_t pid, int status, void *arg);
 
 struct reaper *reaper_new(struct loop *l, struct err *e);

@@ -24,7 +24,7 @@
 struct spawn;
 
 struct spawn_fd {
-	int child;		/* descriptor number in the child, >= 3 */
+	int child;		/* descriptor number in the child, 3 to 63 */
 	int parent;		/* descriptor here; borrowed */
 };
 
@@ -34,6 +34,7 @@ struct spawn_spec {
 	const char *cwd;		/* NULL: "/" */
 	const void *input;		/* written to stdin, then closed; copied */
 	size_t input_len;		/* input NULL: stdin is /dev/null */
+	struct secret *input_secret;	/* instead of input; referenced */
 	const struct spawn_fd *fds;
 	size_t nfds;
 	double timeout;			/* seconds; 0: no deadline */
@@ -70,15 +71,21 @@ int spawn_start(struct loop *l, struct reaper *r, const struct spawn_spec *spec,
 
 pid_t spawn_pid(const struct spawn *s);
 
-/* Signal the whole process group. */
+/* Signal the whole process group; nothing once the child is reaped. */
 void spawn_kill(struct spawn *s, int signo);
 
 /* Idempotent end: no callback fires any more; a living child's group is killed
- * with KILL and reaped later. Frees s. NULL allowed. */
+ * with KILL and reaped later. Frees s. NULL allowed, and so is the call from
+ * the done callback. */
 void spawn_free(struct spawn *s);
 
 /* The trust check by itself (also for jail wrappers and agents' launchers). */
 int spawn_check_program(const char *path, struct err *e);
+
+/* The same; real (PATH_MAX bytes) is the path with links resolved. That is the
+ * one to execute: what it names was checked, while a link on the way to it may
+ * lie where others can change it. */
+int spawn_resolve_program(const char *path, char *real, struct err *e);
 
 /* Absolute path of a bare program name in the fixed list /usr/local/sbin,
  * /usr/local/bin, /usr/sbin, /usr/bin, /sbin, /bin; checked. A name with a

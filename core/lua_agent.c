@@ -1,0 +1,453 @@
+/*
+ * lua_agent.c - core.agent: agents and their ends.
+ *
+ * The thin Lua face of agent.c. What C knows of an agent (struct lagent)
+ * belongs to the vm, not to the handle: an agent goes on, and its reports come,
+ * when a script lets go of the handle. Only one that is held and then let go
+ * of is ended, because nobody could release it any more.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "lua_agent_priv.h"
+#include "lua_open.h"
+#include "lua_proc_priv.h"
+#include "lx.h"
+#include "mem.h"
+#include "task.h"
+
+#define AGENT_CLASS	"colibri.agent"
+#define ARGS_MAX	16384
+
+/* --- agents of a vm --- */
+
+/* After the Lua state is closed. The agents live on without us. */
+static void
+lagents_destroy(void *arg)
+{
+	struct lagents *all = arg;
+	struct lagent *a;
+
+	lagent_drop_reports(all);
+	while ((a = LIST_FIRST(&all->list)) != NULL) {
+		agent_free(a->agent);
+		a->agent = NULL;
+		a->handle = false;
+		lagent_check(a);
+	}
+	free(all);
+}
+
+struct lagents *
+lagents_of(struct vm *vm)
+{
+	struct lagents *all = vm_slot(vm, VM_AGENTS);
+
+	if (all == NULL) {
+		all = xcalloc(1, sizeof(*all));
+		LIST_INIT(&all->list);
+		TAILQ_INIT(&all->queue);
+		TAILQ_INIT(&all->waiting);
+		vm_set_slot(vm, VM_AGENTS, all, lagents_destroy);
+	}
+	return all;
+}
+
+void
+lagent_check(struct lagent *a)
+{
+	if (a->handle || a->agent != NULL || a->nreports > 0)
+		return;
+	LIST_REMOVE(a, link);
+	free(a->id);
+	free(a);
+}
+
+static struct lagent *
+lagent_new(struct lagents *all, const char *id)
+{
+	struct lagent *a = xcalloc(1, sizeof(*a));
+
+	a->all = all;
+	a->id = xstrdup(id);
+	LIST_INIT(&a->waiting);
+	TAILQ_INIT(&a->events);
+	LIST_INSERT_HEAD(&all->list, a, link);
+	return a;
+}
+
+/* --- waiting for one agent --- */
+
+enum wait_for { WAIT_START, WAIT_GO, WAIT_END };
+
+struct lagent_wait {
+	struct op op;
+	LIST_ENTRY(lagent_wait) link;
+	bool linked, pushed;
+	enum wait_for what;
+	struct lagent *a;	/* lives: user value 1 is its handle */
+};
+
+static bool
+lagent_over(const struct lagent *a)
+{
+	return a->ended || a->failed || a->lost;
+}
+
+static bool
+wait_is_over(const struct lagent_wait *w)
+{
+	const struct lagent *a = w->a;
+
+	switch (w->what) {
+	case WAIT_START:
+		return a->held || a->started || lagent_over(a);
+	case WAIT_GO:
+		return a->started || lagent_over(a);
+	default:
+		return lagent_over(a);
+	}
+}
+
+static void
+lagent_wake(struct lagent *a)
+{
+	struct lagent_wait *w, *next;
+
+	for (w = LIST_FIRST(&a->waiting); w != NULL; w = next) {
+		next = LIST_NEXT(w, link);
+		if (!wait_is_over(w))
+			continue;
+		LIST_REMOVE(w, link);
+		w->linked = false;
+		op_wake(&w->op);
+	}
+}
+
+static void
+lagent_cb(struct agent *agent, const struct agent_msg *msg, void *arg)
+{
+	struct lagent *a = arg;
+	bool known = (a->held || a->started) && !a->silent;
+
+	switch (msg->what) {
+	case AGENT_HELD:
+	case AGENT_STARTED:
+		a->held = msg->what == AGENT_HELD;
+		a->started = !a->held;
+		a->pid = msg->pid;
+		break;
+	case AGENT_EVENT:
+		if (!a->silent)
+			lagent_report(a, msg->text, msg->len);
+		return;
+	case AGENT_DROPPED:
+		a->dropped += msg->code;
+		return;
+	case AGENT_FAILED:
+		a->failed = true;
+		err_set(&a->err, "ExecFailed", "%.*s", (int)msg->len,
+		    msg->text);
+		a->err.sys = msg->code;
+		break;
+	case AGENT_ENDED:
+		a->ended = true;
+		a->code = msg->code;
+		a->signo = msg->signo;
+		break;
+	case AGENT_LOST:
+		a->lost = true;
+		err_set(&a->err, "AgentLost", "the shim of agent %s went away",
+		    a->id);
+		break;
+	}
+	if (lagent_over(a)) {
+		agent_free(agent);
+		a->agent = NULL;
+		if (known && !a->failed)
+			lagent_report(a, NULL, 0);
+	}
+	lagent_wake(a);
+	lagent_check(a);
+}
+
+static void
+wait_stop(struct op *base)
+{
+	struct lagent_wait *w = (struct lagent_wait *)base;
+
+	if (w->linked)
+		LIST_REMOVE(w, link);
+	w->linked = false;
+	if (w->what == WAIT_START && !w->pushed && w->a != NULL &&
+	    w->a->agent != NULL) {
+		/* Nobody will know of it. */
+		w->a->silent = true;
+		agent_stop(w->a->agent, SIGKILL, 0);
+	}
+	w->a = NULL;
+}
+
+static int
+push_end(lua_State *L, const struct lagent *a)
+{
+	lua_createtable(L, 0, 2);
+	lua_pushinteger(L, a->code);
+	lua_setfield(L, -2, "code");
+	lua_pushinteger(L, a->signo);
+	lua_setfield(L, -2, "signal");
+	return 1;
+}
+
+static int
+wait_push(lua_State *L, struct op *base)
+{
+	struct lagent_wait *w = (struct lagent_wait *)base;
+	struct lagent *a = w->a;
+	struct err e = ERR_INIT;
+	int rc;
+
+	if (a->failed || (a->lost && (w->what == WAIT_END || !a->started))) {
+		rc = lx_fail(L, &a->err);
+	} else if (w->what == WAIT_START) {
+		lua_getiuservalue(L, -1, 1);
+		rc = 1;
+	} else if (w->what == WAIT_END) {
+		rc = push_end(L, a);
+	} else if (a->started) {
+		lua_pushinteger(L, a->pid);
+		rc = 1;
+	} else {
+		err_set(&e, "Cancelled", "agent %s was stopped before it ran",
+		    a->id);
+		rc = lx_fail(L, &e);
+	}
+	w->pushed = true;
+	return rc;
+}
+
+/* --- handles --- */
+
+struct handle {
+	struct lagent *a;
+};
+
+static struct lagent *
+check_handle(lua_State *L)
+{
+	struct handle *h = luaL_checkudata(L, 1, AGENT_CLASS);
+
+	luaL_argcheck(L, h->a != NULL, 1, "agent did not start");
+	return h->a;
+}
+
+static int
+lhandle_gc(lua_State *L)
+{
+	struct handle *h = luaL_checkudata(L, 1, AGENT_CLASS);
+	struct lagent *a = h->a;
+
+	h->a = NULL;
+	if (a == NULL)
+		return 0;
+	a->handle = false;
+	if (a->held && a->agent != NULL)
+		agent_stop(a->agent, SIGKILL, 0);
+	lagent_check(a);
+	return 0;
+}
+
+/* An op for the agent of the handle at idx, on top of the stack. */
+static struct lagent_wait *
+wait_new(lua_State *L, int idx, enum wait_for what)
+{
+	struct lagent_wait *w;
+
+	idx = lua_absindex(L, idx);
+	w = op_new(L, sizeof(*w), wait_push, wait_stop);
+	w->what = what;
+	lua_pushvalue(L, idx);
+	lua_setiuservalue(L, -2, 1);
+	return w;
+}
+
+static int
+wait_begin(lua_State *L, struct lagent_wait *w, struct lagent *a)
+{
+	w->a = a;
+	if (wait_is_over(w)) {
+		op_wake(&w->op);
+	} else {
+		LIST_INSERT_HEAD(&a->waiting, w, link);
+		w->linked = true;
+	}
+	return op_wait(L, &w->op);
+}
+
+/* handle:go() -> pid | nil, err: let a held agent run. Waits for its exec. */
+static int
+lhandle_go(lua_State *L)
+{
+	struct lagent *a = check_handle(L);
+	struct lagent_wait *w;
+
+	lx_checknargs(L, 1);
+	w = wait_new(L, 1, WAIT_GO);
+	if (a->held && a->agent != NULL)
+		agent_go(a->agent);
+	return wait_begin(L, w, a);
+}
+
+/* handle:stop([signal [, grace]]) -> { code=, signal= } | nil, err: signal to
+ * all of it (TERM), KILL after the grace; nothing is left when it returns.
+ * Waits. */
+static int
+lhandle_stop(lua_State *L)
+{
+	struct lagent *a = check_handle(L);
+	int signo = lproc_optsignal(L, 2, SIGTERM);
+	double grace = luaL_optnumber(L, 3, -1);
+	struct lagent_wait *w;
+
+	lx_checknargs(L, 3);
+	luaL_argcheck(L, lua_isnoneornil(L, 3) || (grace >= 0 && grace <= 1e7),
+	    3, "not a time in seconds");
+	w = wait_new(L, 1, WAIT_END);
+	if (a->agent != NULL)
+		agent_stop(a->agent, signo, grace);
+	return wait_begin(L, w, a);
+}
+
+/* handle:wait() -> { code=, signal= } | nil, err(ExecFailed, AgentLost).
+ * Waits. */
+static int
+lhandle_wait(lua_State *L)
+{
+	struct lagent *a = check_handle(L);
+
+	lx_checknargs(L, 1);
+	return wait_begin(L, wait_new(L, 1, WAIT_END), a);
+}
+
+/* handle:pid() -> integer, of the agent's first process */
+static int
+lhandle_pid(lua_State *L)
+{
+	lua_pushinteger(L, check_handle(L)->pid);
+	return 1;
+}
+
+/* handle:id() -> string */
+static int
+lhandle_id(lua_State *L)
+{
+	lua_pushstring(L, check_handle(L)->id);
+	return 1;
+}
+
+/* --- start --- */
+
+static const char *
+check_field(lua_State *L, const char *name)
+{
+	const char *s = lx_field_str(L, 1, name, NULL);
+
+	if (s == NULL)
+		luaL_error(L, "field '%s' is missing", name);
+	return s;
+}
+
+/* What the table at 1 asks for. Leaves argv and environment on the stack. */
+static struct lproc_env *
+check_spec(lua_State *L, struct agent_spec *spec)
+{
+	static const char *const fields[] = { "id", "dir", "shim", "argv",
+	    "env", "cwd", "gate", "grace", NULL };
+	struct lproc_env *env;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lx_checknargs(L, 1);
+	lx_checkfields(L, 1, fields);
+	*spec = (struct agent_spec){ .id = check_field(L, "id"),
+	    .dir = check_field(L, "dir"), .shim = check_field(L, "shim") };
+	if (lua_getfield(L, 1, "argv") != LUA_TTABLE)
+		luaL_error(L, "field 'argv' must be a list of strings");
+	spec->argv = lx_checkstrlist(L, -1, ARGS_MAX);
+	if (spec->argv[0] == NULL)
+		luaL_error(L, "field 'argv' names no program");
+	env = lproc_checkenv(L, 1);
+	spec->envp = lproc_envp(env);
+	spec->cwd = lx_field_str(L, 1, "cwd", NULL);
+	spec->gate = lx_field_bool(L, 1, "gate", false);
+	spec->grace = lproc_field_seconds(L, 1, "grace");
+	return env;
+}
+
+/* agent.start{ id=, dir=, shim=, argv=, env=, cwd=, gate=, grace= }
+ * -> handle | nil, err. Waits until it is held (gate) or its exec has
+ * succeeded; a failed one is ExecFailed. Cancelled meanwhile, it is killed. */
+static int
+lagent_start(lua_State *L)
+{
+	struct vm *vm = vm_of(L);
+	struct agent_spec spec;
+	struct err e = ERR_INIT;
+	struct lagent_wait *w;
+	struct lproc_env *env;
+	struct handle *h;
+	struct lagent *a;
+	int rc;
+
+	env = check_spec(L, &spec);
+	h = lua_newuserdatauv(L, sizeof(*h), 0);
+	h->a = NULL;
+	luaL_setmetatable(L, AGENT_CLASS);
+	w = wait_new(L, -1, WAIT_START);
+	a = lagent_new(lagents_of(vm), spec.id);
+	if (vm_reaper(vm) == NULL)
+		rc = err_set(&e, "SpawnFailed", "this host starts no programs");
+	else
+		rc = agent_start(vm_loop(vm), vm_reaper(vm), &spec, lagent_cb,
+		    a, &a->agent, &e);
+	lproc_env_drop(env);
+	h->a = a;
+	a->handle = true;
+	if (rc != 0) {
+		a->failed = true;
+		a->err = e;
+	}
+	return wait_begin(L, w, a);
+}
+
+int
+luaopen_core_agent(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+		{ "go", lhandle_go },
+		{ "stop", lhandle_stop },
+		{ "wait", lhandle_wait },
+		{ "pid", lhandle_pid },
+		{ "id", lhandle_id },
+		{ NULL, NULL }
+	};
+	static const luaL_Reg meta[] = {
+		{ "__gc", lhandle_gc },
+		{ NULL, NULL }
+	};
+	static const luaL_Reg funcs[] = {
+		{ "start", lagent_start },
+		{ "find", lagent_find },
+		{ "next_event", lagent_next_event },
+		{ "stop_found", lagent_stop_found },
+		{ "wait_found", lagent_wait_found },
+		{ NULL, NULL }
+	};
+
+	lx_newclass(L, AGENT_CLASS, methods, meta);
+	luaL_newlib(L, funcs);
+	return 1;
+}

@@ -1,0 +1,268 @@
+/*
+ * shim_child.c - the spec and the agent's process; see shim_priv.h.
+ *
+ * fork, not posix_spawn: the shim is small, and a held child must wait in
+ * between. The child says why it could not exec through a pipe that exec
+ * closes.
+ */
+#include <sys/types.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mem.h"
+#include "shim_platform.h"
+#include "shim_priv.h"
+
+#define FAILED	"SpawnFailed"
+
+enum stage { STAGE_SETUP, STAGE_CHDIR, STAGE_EXEC };
+
+struct failure {		/* what goes through the pipe */
+	enum stage stage;
+	int sys;
+};
+
+/* --- spec --- */
+
+static const char *
+word_value(const char *word, const char *key)
+{
+	size_t len = strlen(key);
+
+	return strncmp(word, key, len) == 0 && word[len] == '=' ?
+	    word + len + 1 : NULL;
+}
+
+static void
+spec_word(struct shim_spec *spec, char *word, size_t *argc, size_t *envc)
+{
+	const char *v;
+
+	if ((v = word_value(word, "dir")) != NULL)
+		spec->dir = xstrdup(v);
+	else if ((v = word_value(word, "cwd")) != NULL)
+		spec->cwd = xstrdup(v);
+	else if ((v = word_value(word, "exe")) != NULL)
+		spec->exe = xstrdup(v);
+	else if ((v = word_value(word, "gate")) != NULL)
+		spec->gate = strcmp(v, "1") == 0;
+	else if ((v = word_value(word, "grace")) != NULL)
+		spec->grace = strtod(v, NULL);
+	else if (word_value(word, "arg") != NULL)
+		spec->argv[(*argc)++] = word + strlen("arg=");
+	else if (word_value(word, "env") != NULL)
+		spec->envp[(*envc)++] = word + strlen("env=");
+}
+
+int
+shim_spec_parse(struct shim_spec *spec, const char *words, size_t len,
+    struct err *e)
+{
+	size_t i, n = 0, argc = 0, envc = 0;
+	char *copy;
+
+	*spec = (struct shim_spec){ 0 };
+	copy = (char *)secret_buf_reserve(&spec->words, len);
+	memcpy(copy, words, len);
+	spec->words.len = len;
+	for (i = 0; i < len; i++)
+		n += copy[i] == '\0';
+	spec->argv = xcalloc(n + 1, sizeof(*spec->argv));
+	spec->envp = xcalloc(n + 1, sizeof(*spec->envp));
+	errno = EPROTO;
+	if (len == 0 || copy[len - 1] != '\0')
+		return err_sys(e, FAILED, "agent's spec is cut off");
+	for (i = 0; i < len; i += strlen(copy + i) + 1)
+		spec_word(spec, copy + i, &argc, &envc);
+	if (spec->dir == NULL || spec->dir[0] != '/' || spec->cwd == NULL ||
+	    spec->exe == NULL || argc == 0 || !isfinite(spec->grace) ||
+	    spec->grace < 0)
+		return err_sys(e, FAILED, "agent's spec is not complete");
+	return 0;
+}
+
+void
+shim_spec_wipe_words(struct shim_spec *spec)
+{
+	secret_buf_free(&spec->words);
+	free(spec->argv);
+	free(spec->envp);
+	spec->argv = spec->envp = NULL;
+}
+
+/* --- in the child --- */
+
+static void
+child_signals(void)
+{
+	struct sigaction sa;
+	sigset_t none;
+	int signo;
+
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = SIG_DFL;
+	for (signo = 1; signo < NSIG; signo++)
+		sigaction(signo, &sa, NULL);	/* KILL and STOP refuse */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int
+child_descriptors(int in, int out, int err, int exec, int gate)
+{
+	/* Above what is overwritten; 3 and 4 stay open until exec. */
+	int f[] = { in, out, err, exec, gate };
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(f); i++) {
+		if (f[i] >= 0 && (f[i] = fcntl(f[i], F_DUPFD_CLOEXEC, 5)) < 0)
+			return -1;
+	}
+	for (i = 0; i < ARRAY_LEN(f); i++) {
+		if (f[i] < 0)
+			close((int)i);
+		else if (dup2(f[i], (int)i) < 0 ||
+		    (i >= 3 && fcntl((int)i, F_SETFD, FD_CLOEXEC) != 0))
+			return -1;
+	}
+	closefrom(5);
+	return 0;
+}
+
+/* Wait for the gate's byte. The daemon or the shim may go away instead. */
+static void
+child_hold(void)
+{
+	ssize_t n;
+	char c;
+
+	do {
+		n = read(4, &c, 1);
+	} while (n < 0 && errno == EINTR);
+	if (n != 1)
+		_exit(125);
+	close(4);
+}
+
+static void ATTR_NORETURN
+child_fail(int fd, enum stage stage)
+{
+	struct failure f = { .stage = stage, .sys = errno };
+
+	if (write(fd, &f, sizeof(f)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+static void ATTR_NORETURN
+child_run(const struct shim_spec *spec, int in, int out, int err, int exec,
+    int gate)
+{
+	child_signals();
+	shim_die_with_parent();
+	if (setsid() < 0 || child_descriptors(in, out, err, exec, gate) != 0)
+		child_fail(exec, STAGE_SETUP);
+	umask(022);
+	if (chdir(spec->cwd) != 0)
+		child_fail(3, STAGE_CHDIR);
+	if (gate >= 0)
+		child_hold();
+	execve(spec->exe, spec->argv, spec->envp);
+	child_fail(3, STAGE_EXEC);
+}
+
+/* --- in the shim --- */
+
+/* All the descriptors of a start; -1 where there is none. */
+struct plumbing {
+	int null, out[2], err[2], exec[2], gate[2];
+};
+
+static void
+plumb_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static int
+plumb(struct plumbing *p, bool gate)
+{
+	p->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (p->null < 0 || pipe2(p->out, O_CLOEXEC) != 0 ||
+	    pipe2(p->err, O_CLOEXEC) != 0 || pipe2(p->exec, O_CLOEXEC) != 0 ||
+	    (gate && pipe2(p->gate, O_CLOEXEC) != 0))
+		return -1;
+	fcntl(p->out[0], F_SETFL, O_NONBLOCK);
+	fcntl(p->err[0], F_SETFL, O_NONBLOCK);
+	fcntl(p->exec[0], F_SETFL, O_NONBLOCK);
+	return 0;
+}
+
+int
+shim_child_start(const struct shim_spec *spec, struct shim_child *c,
+    struct err *e)
+{
+	struct plumbing p = { -1, { -1, -1 }, { -1, -1 }, { -1, -1 },
+	    { -1, -1 } };
+	int rc = 0;
+
+	*c = (struct shim_child){ .pid = -1, .out = -1, .err = -1, .exec = -1,
+	    .gate = -1 };
+	if (plumb(&p, spec->gate) != 0)
+		rc = err_sys(e, FAILED, "make pipes");
+	if (rc == 0 && (c->pid = fork()) < 0)
+		rc = err_sys(e, FAILED, "fork");
+	if (rc == 0 && c->pid == 0)
+		child_run(spec, p.null, p.out[1], p.err[1], p.exec[1],
+		    p.gate[0]);
+	plumb_close(&p.null);
+	plumb_close(&p.out[1]);
+	plumb_close(&p.err[1]);
+	plumb_close(&p.exec[1]);
+	plumb_close(&p.gate[0]);
+	c->out = p.out[0];
+	c->err = p.err[0];
+	c->exec = p.exec[0];
+	c->gate = p.gate[1];
+	return rc;
+}
+
+void
+shim_child_release(struct shim_child *c)
+{
+	/* SIGPIPE is ignored; a child that died tells so by its status. */
+	while (write(c->gate, "g", 1) < 0 && errno == EINTR)
+		;
+	plumb_close(&c->gate);
+}
+
+int
+shim_child_result(const struct shim_spec *spec, struct shim_child *c,
+    struct err *e)
+{
+	struct failure f;
+	ssize_t n = read(c->exec, &f, sizeof(f));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -1;
+	plumb_close(&c->exec);
+	if (n != (ssize_t)sizeof(f))
+		return 0;
+	errno = f.sys;
+	if (f.stage == STAGE_SETUP)
+		err_sys(e, FAILED, "prepare '%s'", spec->exe);
+	else if (f.stage == STAGE_CHDIR)
+		err_sys(e, FAILED, "change to directory '%s'", spec->cwd);
+	else
+		err_sys(e, FAILED, "exec '%s'", spec->exe);
+	return 1;
+}

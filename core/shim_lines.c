@@ -1,0 +1,52 @@
+/*
+ * shim_lines.c - find events in the agent's stdout; see shim_priv.h.
+ *
+ * A line that starts with '{' is an event. One that is too long is not: it is
+ * in the log all the same.
+ */
+#include <string.h>
+
+#include "shim_priv.h"
+
+/* More of a line that is not complete. */
+static void
+lines_keep(struct shim_lines *s, const char *data, size_t len)
+{
+	if (s->skip || len == 0)
+		return;
+	if ((s->len == 0 && data[0] != '{') || len > sizeof(s->line) - s->len) {
+		s->skip = true;
+		s->len = 0;
+		return;
+	}
+	memcpy(s->line + s->len, data, len);
+	s->len += len;
+}
+
+void
+shim_lines_end(struct shim_lines *s, struct shim_link *l)
+{
+	if (s->len > 0 && s->line[s->len - 1] == '\r')
+		s->len--;
+	if (s->len > 0)
+		shim_link_send(l, 'E', s->line, s->len);
+	s->len = 0;
+	s->skip = false;
+}
+
+void
+shim_lines_add(struct shim_lines *s, const char *data, size_t len,
+    struct shim_link *l)
+{
+	const char *nl;
+	size_t n;
+
+	while ((nl = memchr(data, '\n', len)) != NULL) {
+		n = (size_t)(nl - data);
+		lines_keep(s, data, n);
+		shim_lines_end(s, l);
+		data += n + 1;
+		len -= n + 1;
+	}
+	lines_keep(s, data, len);
+}

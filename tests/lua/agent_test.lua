@@ -1,0 +1,173 @@
+-- core.agent: start, gate, stop, reports, agents of an earlier daemon.
+local t = require "colibri.test"
+local agent = require "core.agent"
+local fs = require "core.fs"
+local sys = require "core.sys"
+local task = require "core.task"
+
+local SIGTERM, SIGKILL, SIGINT = 15, 9, 2
+
+local count = 0
+
+-- A spec of a shell script as agent, in a scratch directory.
+local function spec(dir, script, options)
+  count = count + 1
+  local s = { id = "a" .. count, dir = dir .. "/a" .. count, shim = sys.program "colibri-agent-shim",
+    argv = { "/bin/sh", "-c", script }, env = { T = dir, PATH = "/usr/bin:/bin" }, grace = 5 }
+  for k, v in pairs(options or {}) do
+    s[k] = v
+  end
+  return s
+end
+
+local function scratch()
+  local dir = fs.scratch("agent-test")
+  local place = { dir = dir, root = fs.open_trusted(dir) }
+  return setmetatable(place, { __close = function()
+    place.root:close()
+    fs.remove_tree(dir)
+  end })
+end
+
+-- The reports of one agent up to its end.
+local function reports(id)
+  local list = {}
+  while true do
+    local r = agent.next_event()
+    if r.id == id then
+      list[#list + 1] = r
+      if r.type ~= "event" then
+        return list
+      end
+    end
+  end
+end
+
+t.test("starts, reports, ends", function()
+  local place <close> = scratch()
+  local s = spec(place.dir, "echo '{\"n\":1}'; echo text; echo '{\"n\":2}'; exit 3")
+  local a = t.ok(agent.start(s))
+  t.ok(a:pid() > 1)
+  t.eq(a:id(), s.id)
+  t.eq(a:wait(), { code = 3, signal = 0 })
+  t.eq(reports(s.id), { { id = s.id, type = "event", line = '{"n":1}' },
+    { id = s.id, type = "event", line = '{"n":2}' }, { id = s.id, type = "ended", code = 3, signal = 0 } })
+  t.eq(a:stop(), { code = 3, signal = 0 })
+  t.eventually(function() return agent.find(s.dir).found == "exited" end)
+  local found = agent.find(s.dir)
+  t.eq({ found.code, found.signal }, { 3, 0 })
+end)
+
+t.test("a failed exec is an error of start", function()
+  local place <close> = scratch()
+  local e = t.err("ExecFailed", agent.start(spec(place.dir, "", { cwd = "/no/such/dir" })))
+  t.ok(e.message:find("/no/such/dir': No such file or directory", 1, true), e.message)
+  t.err("ProgramNotFound", agent.start(spec(place.dir, "", { argv = { "/no/such/program" } })))
+  t.err("BadPath", agent.start(spec(place.dir, "", { id = "../x" })))
+  t.eq(agent.find(place.dir .. "/none"), { found = "gone" })
+end)
+
+t.test("a held agent runs when released, not before", function()
+  local place <close> = scratch()
+  local a = t.ok(agent.start(spec(place.dir, "echo ran >$T/marker; sleep 1000", { gate = true })))
+  t.eq(place.root:stat("marker"), nil)
+  t.eq(a:go(), a:pid())
+  t.eq(a:go(), a:pid())
+  t.eventually(function() return place.root:stat("marker") end)
+  t.eq(a:stop(SIGINT), { code = -1, signal = SIGINT })
+end)
+
+t.test("a held agent that is stopped or forgotten never runs", function()
+  local place <close> = scratch()
+  local s = spec(place.dir, "echo ran >$T/marker", { gate = true })
+  do
+    local a = t.ok(agent.start(s))
+    t.eq(a:stop(), { code = -1, signal = SIGKILL })
+    t.err("Cancelled", a:go())
+  end
+  s = spec(place.dir, "echo ran >$T/marker", { gate = true })
+  t.ok(agent.start(s))
+  t.eventually(function()
+    collectgarbage()
+    return agent.find(s.dir).found == "gone"
+  end)
+  t.eq(place.root:stat("marker"), nil)
+end)
+
+t.test("a cancelled start leaves nothing", function()
+  local place <close> = scratch()
+  local s = spec(place.dir, "sleep 1000", { gate = true })
+  local child = task.go(function() return agent.start(s) end)
+  task.sleep(0)
+  child:cancel()
+  child:wait()
+  t.eventually(function()
+    return agent.find(s.dir).found == "gone"
+  end)
+end)
+
+t.test("stop kills what ignores it", function()
+  local place <close> = scratch()
+  local a = t.ok(agent.start(spec(place.dir, "trap '' TERM; echo >$T/up; while :; do sleep 1000; done")))
+  t.eventually(function() return place.root:stat("up") end)
+  local other = task.go(function() return a:wait() end)
+  t.eq(a:stop(SIGTERM, 0.05), { code = -1, signal = SIGKILL })
+  t.eq(other:wait(), { code = -1, signal = SIGKILL })
+end)
+
+t.test("the queue is bounded and says what it lost", function()
+  local place <close> = scratch()
+  local s = spec(place.dir, "i=0; while test $i -lt 3000; do i=$((i + 1)); echo '{\"n\":'$i'}'; done")
+  local a = t.ok(agent.start(s))
+  a:wait()
+  local list = reports(s.id)
+  t.eq(#list, 1001)
+  t.ok(list[1].dropped >= 2000, list[1].dropped)
+  t.eq(list[1].line, '{"n":2001}')
+  t.eq(list[1000].line, '{"n":3000}')
+  t.eq(list[1001].type, "ended")
+end)
+
+t.test("a report that was handed to a cancelled task is not lost", function()
+  local place <close> = scratch()
+  local s = spec(place.dir, "echo '{}'")
+  local waiter = task.go(function() return agent.next_event() end)
+  task.sleep(0)
+  local a = t.ok(agent.start(s))
+  a:wait()
+  waiter:cancel()
+  local first = waiter:wait()
+  local list = reports(s.id)
+  t.eq(#list + (first and 1 or 0), 2)
+end)
+
+t.test("a lost shim is told", function()
+  local place <close> = scratch()
+  local s = spec(place.dir, "sleep 1000")
+  local a = t.ok(agent.start(s))
+  local shim = agent.find(s.dir).shim
+  require("core.proc").run { "/bin/kill", "-9", tostring(shim) }
+  t.err("AgentLost", a:wait())
+  t.eq(reports(s.id), { { id = s.id, type = "lost" } })
+end)
+
+t.test("found agents are stopped and waited for by their lock", function()
+  local place <close> = scratch()
+  local s = spec(place.dir, "trap '' TERM; echo >$T/up; while :; do sleep 1000; done")
+  t.ok(agent.start(s))
+  t.eventually(function() return place.root:stat("up") end)
+  local waiter = task.go(function() return agent.wait_found(s.dir) end)
+  local ended = agent.stop_found(s.dir, 0.05)
+  t.eq({ ended.code, ended.signal }, { -1, SIGKILL })
+  t.ok(ended.ended_at > 1000000000)
+  t.eq(waiter:wait(), ended)
+  t.eq(agent.stop_found(place.dir .. "/none", 1), { lost = true })
+end)
+
+t.test("misuse raises", function()
+  t.raises(function() agent.start {} end, "field 'id' is missing")
+  t.raises(function() agent.start { id = "a", dir = "/x", shim = "/y", argv = {} } end, "names no program")
+  t.raises(function() agent.start { id = "a", dir = "/x", shim = "/y", argv = { "/z" }, gaet = 1 } end, "unknown field")
+  t.raises(function() agent.find("a\0b") end, "NUL")
+  t.raises(function() agent.stop_found("/x", -1) end, "not a time")
+end)

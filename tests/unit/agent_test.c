@@ -1,0 +1,341 @@
+/* links: agent agent_spec agent_find spawn_check spawn_image reaper loop mem err log log_line secret secret_redact */
+#include "agent_fixture.h"
+
+/* Wait for a file with a whole line that names a pid. */
+static pid_t
+pid_from(const char *name)
+{
+	UNTIL(strchr(content(name), '\n') != NULL);
+	return (pid_t)atol(content(name));
+}
+
+static unsigned
+mode_of(const char *name)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", top, name);
+	return stat(path, &st) == 0 ? (unsigned)st.st_mode & 07777 : 0;
+}
+
+TEST(runs_reports_and_records)
+{
+	const char *const argv[] = { test_agent, "--step-ms", "1",
+	    "--hold-secs", "0", "--session-id", "s1", NULL };
+	struct seen seen = { 0 };
+	struct agent_record rec;
+	struct agent *a;
+
+	setup();
+	a = start((struct agent_spec){ .argv = argv, .cwd = top }, &seen);
+	CHECK(agent_shim_pid(a) > 1);
+	CHECK_STR(seen.seq, "");
+	UNTIL(seen_end(&seen));
+	CHECK_STR(seen.seq, "PX");
+	CHECK_INT(seen.code, 0);
+	CHECK_INT(seen.signo, 0);
+	CHECK_INT(seen.events, 8);
+	CHECK_HAS(seen.first, "{\"type\":\"session\",\"id\":\"s1\",\"cwd\":\"/tmp/");
+	CHECK_STR(seen.last, "{\"type\":\"agent_end\"}");
+	UNTIL(reaper_count(reaper) == 0);
+	CHECK_STR(seen.seq, "PX");
+	CHECK_HAS(content("agents/a1/log"), "{\"type\":\"agent_end\"}\n");
+	CHECK_HAS(content("agents/a1/exit"), "code=0\nsignal=0\nended_at=");
+	CHECK_INT(found(&rec), AGENT_EXITED);
+	CHECK_INT(rec.code, 0);
+	CHECK(rec.ended_at > 1000000000);
+	CHECK_INT(mode_of("agents/a1"), 0700);
+	CHECK_INT(mode_of("agents/a1/log"), 0600);
+	CHECK_INT(mode_of("agents/a1/exit"), 0600);
+	agent_free(a);
+	teardown();
+}
+
+TEST(the_child_gets_only_what_was_given)
+{
+	struct seen seen = { .free_at_end = true };
+	int leak;
+	const char *log;
+
+	setup();
+	leak = fcntl(1, F_DUPFD, 11);
+	setenv("BW_SESSION", "leak", 1);
+	start_sh("/usr/bin/env | grep -v -e ^PWD -e ^OLDPWD -e ^_; umask; pwd;"
+	    " ls /proc/self/fd; readlink /proc/self/fd/0;"
+	    " grep -E '^Sig(Blk|Ign)' /proc/self/status; echo oops >&2;"
+	    " read a b c d e sid x </proc/self/stat; echo sid=$sid",
+	    (struct agent_spec){ .cwd = "/usr" }, &seen);
+	UNTIL(seen_end(&seen));
+	unsetenv("BW_SESSION");
+	close(leak);
+	log = content("agents/a1/log");
+	CHECK_HAS(log, "PATH=/usr/bin:/bin\n");
+	CHECK_HAS(log, "T=/tmp/");
+	CHECK(strstr(log, "BW_") == NULL);
+	CHECK_HAS(log, "\n0022\n/usr\n0\n1\n2\n3\n/dev/null\n");
+	/* 32 and 33 are glibc's own; its posix_spawn leaves them ignored. */
+	CHECK_HAS(log, "SigBlk:\t0000000000000000\nSigIgn:\t0000000");
+	CHECK_HAS(log, "80000000\n");
+	CHECK_HAS(log, "oops\n");
+	snprintf(seen.text, sizeof(seen.text), "sid=%ld\n", (long)seen.pid);
+	CHECK_HAS(log, seen.text);
+	teardown();
+}
+
+TEST(stops_with_the_signal)
+{
+	struct seen seen = { .free_at_end = true };
+	struct agent *a;
+
+	setup();
+	a = start_sh("exec sleep 1000", (struct agent_spec){ .grace = 30 },
+	    &seen);
+	UNTIL(seen_has(&seen, 'P'));
+	agent_stop(a, SIGINT, 30);
+	UNTIL(seen_end(&seen));
+	CHECK_STR(seen.seq, "PX");
+	CHECK_INT(seen.code, -1);
+	CHECK_INT(seen.signo, SIGINT);
+	CHECK_HAS(content("agents/a1/exit"), "code=-1\nsignal=2\n");
+	teardown();
+}
+
+TEST(kills_after_the_grace)
+{
+	struct seen seen = { .free_at_end = true };
+	struct agent *a;
+	pid_t child;
+
+	setup();
+	a = start_sh("trap '' TERM; sh -c 'echo $$ >$T/pid; exec sleep 1000';"
+	    " sleep 1000", (struct agent_spec){ .grace = 30 }, &seen);
+	child = pid_from("pid");
+	agent_stop(a, SIGTERM, 0.05);
+	UNTIL(seen_end(&seen));
+	CHECK_INT(seen.signo, SIGKILL);
+	CHECK(is_gone(child));
+	teardown();
+}
+
+TEST(a_stopped_process_can_be_ended)
+{
+	struct seen seen = { .free_at_end = true };
+	struct agent *a;
+
+	setup();
+	a = start_sh("exec sleep 1000", (struct agent_spec){ 0 }, &seen);
+	UNTIL(seen_has(&seen, 'P'));
+	CHECK_INT(kill(seen.pid, SIGSTOP), 0);
+	agent_stop(a, SIGTERM, 60);
+	UNTIL(seen_end(&seen));
+	CHECK_INT(seen.signo, SIGTERM);
+	teardown();
+}
+
+/* A double-forked process in a session of its own that ignores TERM. */
+#define DAEMON "(setsid sh -c 'trap \"\" TERM HUP; echo $$ >$T/pid;" \
+    " while :; do sleep 1000; done' >/dev/null 2>&1 &) "
+
+TEST(leaves_no_descendant_when_stopped)
+{
+	struct seen seen = { .free_at_end = true };
+	struct agent *a;
+	pid_t child;
+
+	setup();
+	a = start_sh(DAEMON "; exec sleep 1000", (struct agent_spec){ 0 },
+	    &seen);
+	child = pid_from("pid");
+	CHECK(!is_gone(child));
+	agent_stop(a, SIGTERM, 0.05);
+	UNTIL(seen_end(&seen));
+	CHECK_INT(seen.signo, SIGTERM);
+	CHECK(is_gone(child));
+	teardown();
+}
+
+TEST(leaves_no_descendant_when_it_exits)
+{
+	struct seen seen = { .free_at_end = true };
+	pid_t child;
+
+	setup();
+	start_sh(DAEMON "; until test -s $T/pid; do sleep 0.01; done; exit 6",
+	    (struct agent_spec){ .grace = 0.05 }, &seen);
+	UNTIL(seen_end(&seen));
+	child = pid_from("pid");
+	CHECK_STR(seen.seq, "PX");
+	CHECK_INT(seen.code, 6);
+	CHECK(is_gone(child));
+	CHECK_HAS(content("agents/a1/exit"), "code=6\nsignal=0\n");
+	teardown();
+}
+
+TEST(failed_execs_are_told_and_leave_no_status)
+{
+	const char *const argv[] = { "/bin/true", NULL };
+	const char *script[] = { NULL, NULL };
+	struct seen seen = { .free_at_end = true };
+	struct agent_record rec;
+	char path[96];
+	int fd;
+
+	setup();
+	snprintf(path, sizeof(path), "%s/script", top);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	CHECK_INT(write(fd, "#!/nonexistent/sh\n", 18), 18);
+	close(fd);
+	script[0] = path;
+	start((struct agent_spec){ .argv = script }, &seen);
+	UNTIL(seen_end(&seen));
+	CHECK_STR(seen.seq, "F");
+	CHECK_INT(seen.code, ENOENT);
+	CHECK_HAS(seen.text, "exec '");
+	UNTIL(reaper_count(reaper) == 0);
+	CHECK_INT(found(&rec), AGENT_GONE);
+
+	seen = (struct seen){ .free_at_end = true };
+	start((struct agent_spec){ .argv = argv, .cwd = "/nonexistent/dir" },
+	    &seen);
+	UNTIL(seen_end(&seen));
+	CHECK_STR(seen.seq, "F");
+	CHECK_HAS(seen.text, "change to directory '/nonexistent/dir'");
+	UNTIL(reaper_count(reaper) == 0);
+	CHECK_INT(found(&rec), AGENT_GONE);
+	teardown();
+}
+
+TEST(an_earlier_status_is_forgotten)
+{
+	struct seen seen = { .free_at_end = true };
+	struct agent_record rec;
+	struct agent *a;
+
+	setup();
+	start_sh("exit 9", (struct agent_spec){ 0 }, &seen);
+	UNTIL(seen_end(&seen) && reaper_count(reaper) == 0);
+	CHECK_INT(found(&rec), AGENT_EXITED);
+	CHECK_INT(rec.code, 9);
+	seen = (struct seen){ .free_at_end = true };
+	a = start_sh("exec sleep 1000", (struct agent_spec){ 0 }, &seen);
+	UNTIL(seen_has(&seen, 'P'));
+	CHECK_INT(found(&rec), AGENT_ALIVE);
+	CHECK_INT(rec.shim, agent_shim_pid(a));
+	CHECK_STR(content("agents/a1/exit"), "");
+	agent_stop(a, SIGKILL, 0);
+	UNTIL(seen_end(&seen));
+	CHECK_INT(seen.signo, SIGKILL);
+	teardown();
+}
+
+TEST(one_directory_holds_one_agent)
+{
+	struct seen first = { .free_at_end = true };
+	struct seen second = { .free_at_end = true };
+	struct agent *a;
+
+	setup();
+	a = start_sh("exec sleep 1000", (struct agent_spec){ 0 }, &first);
+	UNTIL(seen_has(&first, 'P'));
+	start_sh("exec sleep 1000", (struct agent_spec){ 0 }, &second);
+	UNTIL(seen_end(&second));
+	CHECK_STR(second.seq, "F");
+	CHECK_HAS(second.text, "held by another shim");
+	CHECK_STR(first.seq, "P");
+	agent_stop(a, SIGTERM, 10);
+	UNTIL(seen_end(&first));
+	teardown();
+}
+
+/* --- the gate --- */
+
+#define MARK "echo ran >$T/marker"
+
+TEST(a_held_child_runs_when_released)
+{
+	struct seen seen = { .free_at_end = true };
+	struct agent *a;
+	pid_t pid;
+
+	setup();
+	a = start_sh(MARK, (struct agent_spec){ .gate = true }, &seen);
+	UNTIL(seen_has(&seen, 'H'));
+	pid = seen.pid;
+	CHECK_INT(kill(pid, 0), 0);
+	CHECK_STR(content("marker"), "");
+	agent_go(a);
+	UNTIL(seen_end(&seen));
+	CHECK_STR(seen.seq, "HPX");
+	CHECK_INT(seen.pid, pid);
+	CHECK_STR(content("marker"), "ran\n");
+	teardown();
+}
+
+TEST(a_child_that_is_never_released_never_runs)
+{
+	struct seen seen = { 0 };
+	struct agent_record rec;
+	struct agent *a;
+
+	setup();
+	a = start_sh(MARK, (struct agent_spec){ .gate = true }, &seen);
+	UNTIL(seen_has(&seen, 'H'));
+	agent_free(a);		/* as when the daemon dies */
+	UNTIL(reaper_count(reaper) == 0);
+	CHECK(is_gone(seen.pid));
+	CHECK_STR(content("marker"), "");
+	CHECK_STR(seen.seq, "H");
+	CHECK_INT(found(&rec), AGENT_GONE);
+	teardown();
+}
+
+TEST(a_held_child_that_is_stopped_never_runs)
+{
+	struct seen seen = { .free_at_end = true };
+	struct agent_record rec;
+	struct agent *a;
+
+	setup();
+	a = start_sh(MARK, (struct agent_spec){ .gate = true }, &seen);
+	UNTIL(seen_has(&seen, 'H'));
+	agent_stop(a, SIGTERM, 60);
+	agent_go(a);		/* too late */
+	UNTIL(seen_end(&seen) && reaper_count(reaper) == 0);
+	CHECK_STR(seen.seq, "HX");
+	CHECK_INT(seen.signo, SIGKILL);
+	CHECK_STR(content("marker"), "");
+	CHECK_INT(found(&rec), AGENT_GONE);
+	teardown();
+}
+
+TEST(a_held_child_dies_with_its_shim)
+{
+	struct seen seen = { .free_at_end = true };
+	struct agent *a;
+
+	setup();
+	a = start_sh(MARK, (struct agent_spec){ .gate = true }, &seen);
+	UNTIL(seen_has(&seen, 'H'));
+	CHECK_INT(kill(agent_shim_pid(a), SIGKILL), 0);
+	UNTIL(seen_end(&seen));
+	CHECK_STR(seen.seq, "HL");
+	CHECK_STR(content("marker"), "");
+	teardown();
+}
+
+CHECK_MAIN(
+    RUN(runs_reports_and_records);
+    RUN(the_child_gets_only_what_was_given);
+    RUN(stops_with_the_signal);
+    RUN(kills_after_the_grace);
+    RUN(a_stopped_process_can_be_ended);
+    RUN(leaves_no_descendant_when_stopped);
+    RUN(leaves_no_descendant_when_it_exits);
+    RUN(failed_execs_are_told_and_leave_no_status);
+    RUN(an_earlier_status_is_forgotten);
+    RUN(one_directory_holds_one_agent);
+    RUN(a_held_child_runs_when_released);
+    RUN(a_child_that_is_never_released_never_runs);
+    RUN(a_held_child_that_is_stopped_never_runs);
+    RUN(a_held_child_dies_with_its_shim))
