@@ -45,13 +45,41 @@ CFLAGS	?=
 ALL_CFLAGS = -std=c11 $(OPT) $(WARN) $(HARDEN) $(CPPFLAGS) $(CFLAGS)
 LDLIBS	= $(shell $(PKG_CONFIG) --libs $(PC)) -lm
 
-# Everything but the mains is libcolibri.a.
-MAINS	= main_daemon main_cli main_run agent_shim test_agent
-LIB_SRC	= $(filter-out $(MAINS:%=core/%.c),$(wildcard core/*.c))
+# Everything but the mains is libcolibri.a. The shim and the test agent are
+# programs of their own: small, without Lua, SQLite or libevent.
+HOST_MAINS = main_daemon main_cli main_run
+HOST_EXTRA = main_common stdio_lua
+SHIM_SRC = $(wildcard core/agent_shim*.c core/shim_*.c)
+OWN_SRC	= $(HOST_MAINS:%=core/%.c) $(HOST_EXTRA:%=core/%.c) $(SHIM_SRC) \
+	core/test_agent.c
+LIB_SRC	= $(filter-out $(OWN_SRC),$(wildcard core/*.c))
 LIB_OBJ	= $(LIB_SRC:core/%.c=$(BUILD)/obj/%.o)
 LIB	= $(BUILD)/libcolibri.a
+HOST_OBJ = $(HOST_EXTRA:%=$(BUILD)/obj/%.o)
+SHIM_OBJ = $(SHIM_SRC:core/%.c=$(BUILD)/obj/%.o) \
+	$(patsubst %,$(BUILD)/obj/%.o,err mem)
 
-all: $(BUILD)/libcolibri.a
+PROGRAMS = $(patsubst %,$(BUILD)/%,colibri-daemon colibri colibri-run \
+	colibri-agent-shim colibri-test-agent)
+
+all: $(LIB) $(PROGRAMS)
+
+$(BUILD)/colibri-daemon: $(BUILD)/obj/main_daemon.o $(HOST_OBJ) $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDHARDEN) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/colibri: $(BUILD)/obj/main_cli.o $(HOST_OBJ) $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDHARDEN) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/colibri-run: $(BUILD)/obj/main_run.o $(HOST_OBJ) $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDHARDEN) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/colibri-agent-shim: $(SHIM_OBJ)
+	$(CC) $(ALL_CFLAGS) $(LDHARDEN) -o $@ $^
+
+# Static, so that it runs in an empty jail root.
+$(BUILD)/colibri-test-agent: core/test_agent.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O2 $(WARN) -D_GNU_SOURCE -static -s -o $@ $<
 
 $(BUILD)/obj/%.o: core/%.c
 	@mkdir -p $(@D)
@@ -71,5 +99,62 @@ $(BUILD)/unit/%_test: tests/unit/%_test.c tests/unit/check.h Makefile
 		$$(sed -n '1s,.*links: *\(.*\) \*/,\1,p' $< | tr ' ' '\n' | sed 's,.*,$(BUILD)/obj/&.o,') \
 		$(LDLIBS)
 
+UNIT	= $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
+
+unit: $(UNIT)
+
+# prove says how many ran; JOBS tests run at a time.
+JOBS	?= 2
+check: all unit
+	BUILD=$(abspath $(BUILD)) prove --jobs $(JOBS) --exec tests/exec.sh \
+		$(UNIT) $(wildcard tests/lua/*_test.lua) \
+		$(wildcard tests/e2e/*_test.*) $(wildcard tests/check/*_test.*)
+
+# The same programs under AddressSanitizer and UndefinedBehaviorSanitizer.
+check-asan:
+	$(MAKE) BUILD=build/asan SAN=address,undefined check
+
+lint:
+	luacheck --quiet lua hooks scripts tests
+	shellcheck $$(git ls-files '*.sh') .ci/run tests/tools/jexec
+	cppcheck --quiet --std=c11 --enable=warning,portability \
+		--inline-suppr --error-exitcode=1 -Icore core
+
+format:
+	clang-format -i core/*.[ch] tests/unit/*.[ch]
+
+install: all
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) \
+		$(DESTDIR)$(libexecdir) $(DESTDIR)$(libdir) \
+		$(DESTDIR)$(includedir) $(DESTDIR)$(sharedir)
+	install -m 755 $(BUILD)/colibri $(BUILD)/colibri-run \
+		$(BUILD)/colibri-test-agent $(DESTDIR)$(bindir)
+	install -m 755 $(BUILD)/colibri-daemon $(DESTDIR)$(sbindir)
+	install -m 755 $(BUILD)/colibri-agent-shim $(DESTDIR)$(libexecdir)
+	install -m 644 $(LIB) $(DESTDIR)$(libdir)
+	install -m 644 core/colibri.h $(DESTDIR)$(includedir)
+	for d in $$(find lua hooks scripts -type d); do \
+		install -d $(DESTDIR)$(sharedir)/$$d || exit 1; done
+	for f in $$(find lua hooks -type f) $$(find scripts -name '*.lua'); do \
+		install -m 644 $$f $(DESTDIR)$(sharedir)/$$f || exit 1; done
+	install -m 755 scripts/agent-jail-bootstrap.sh \
+		$(DESTDIR)$(sharedir)/scripts
+	for m in docs/man/*.[1-9]; do [ -f $$m ] || continue; \
+		install -d $(DESTDIR)$(mandir)/man$${m##*.} && \
+		install -m 644 $$m $(DESTDIR)$(mandir)/man$${m##*.} || exit 1; \
+	done
+
+uninstall:
+	rm -f $(patsubst %,$(DESTDIR)$(bindir)/%,colibri colibri-run \
+		colibri-test-agent) $(DESTDIR)$(sbindir)/colibri-daemon \
+		$(DESTDIR)$(libdir)/libcolibri.a $(DESTDIR)$(includedir)/colibri.h
+	rm -rf $(DESTDIR)$(sharedir) $(DESTDIR)$(libexecdir)
+	for m in docs/man/*.[1-9]; do \
+		rm -f $(DESTDIR)$(mandir)/man$${m##*.}/$${m##*/}; done
+
+clean:
+	rm -rf build
+
 -include $(wildcard $(BUILD)/obj/*.d)
-.PHONY: all
+.PHONY: all unit check check-asan lint format install uninstall clean
+.SECONDARY:

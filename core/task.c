@@ -431,6 +431,7 @@ task_setup(struct vm *vm)
 	struct tasks *ts = xcalloc(1, sizeof(*ts));
 
 	ts->vm = vm;
+	ts->collect_always = getenv("COLIBRI_TEST_GC") != NULL;
 	TAILQ_INIT(&ts->ready);
 	vm_set_slot(vm, VM_TASKS, ts, task_teardown);
 	task_op_setup(vm_lua(vm));

@@ -61,6 +61,8 @@ op_new(lua_State *L, size_t size, int (*push)(lua_State *, struct op *),
 	struct op *op;
 
 	op_check(L);
+	if (task_all(vm_of(L))->collect_always)
+		lua_gc(L, LUA_GCCOLLECT);
 	luaL_checkstack(L, 8, "op");
 	op = lua_newuserdatauv(L, size, 1);
 	memset(op, 0, size);

@@ -47,6 +47,7 @@ struct tasks {
 	double slice_end;		/* monotonic: when to pause */
 	double stuck_since;		/* CPU time: it could not be paused */
 	const char *nowait;		/* why waiting is not allowed now */
+	bool collect_always;		/* tests: full collection at each wait */
 	TAILQ_HEAD(task_queue, task) ready;
 	LIST_HEAD(, task) alive;
 	LIST_HEAD(, task) pool;

@@ -1,0 +1,26 @@
+/*
+ * host.h - what the mains need of the host beyond colibri.h.
+ */
+#ifndef COLIBRI_HOST_H
+#define COLIBRI_HOST_H
+
+#include "colibri.h"
+#include "conf.h"
+#include "err.h"
+#include "loop.h"
+#include "vm.h"
+
+/* Takes conf (also on failure). */
+struct colibri *host_new(struct conf *conf, struct event_base *base,
+    struct err *e);
+
+struct loop *host_loop(struct colibri *h);
+const struct conf *host_conf(struct colibri *h);
+struct vm *host_vm(struct colibri *h);
+
+/* Bindings that live in the front. core.server is registered by host_new();
+ * core.stdio only by the programs that have a terminal. */
+int luaopen_core_server(struct lua_State *L);
+int luaopen_core_stdio(struct lua_State *L);
+
+#endif

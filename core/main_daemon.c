@@ -1,0 +1,54 @@
+/*
+ * main_daemon.c - colibri-daemon: wires the parts together, nothing else.
+ */
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "host.h"
+#include "log.h"
+#include "main.h"
+#include "secret.h"
+
+static void
+done_cb(int status, const char *message, void *arg)
+{
+	struct colibri *host = arg;
+
+	if (message[0] != '\0')
+		log_error("daemon", "%s", message);
+	colibri_stop(host, status);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const char *const own[] = { "check", NULL };
+	struct main_args args;
+	struct err e = ERR_INIT;
+	struct colibri *host;
+	int status;
+
+	umask(077);
+	if (main_load(argc, argv, "colibri-daemon", own, "[--check]",
+	    &args, &status) != 0)
+		return status;
+	main_harden();
+	log_setup(STDERR_FILENO, args.conf->log_level, args.conf->log_format);
+	host = host_new(args.conf, NULL, &e);
+	if (host == NULL) {
+		log_error("daemon", "%s: %s", e.code, e.text);
+		return 1;
+	}
+	colibri_start(host, "colibri.daemon", args.argc, args.argv, done_cb,
+	    host);
+	status = colibri_run(host);
+	colibri_free(host);
+	return status;
+}

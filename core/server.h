@@ -1,0 +1,34 @@
+/*
+ * server.h - the socket server: connections, requests, tasks, replies.
+ *
+ * A line becomes a request table, a request becomes a task that runs
+ * colibri.dispatch, its result becomes one reply line. Requests of one
+ * connection run one after the other, so replies come in order.
+ */
+#ifndef COLIBRI_SERVER_H
+#define COLIBRI_SERVER_H
+
+#include "core.h"
+#include "err.h"
+#include "vm.h"
+
+struct server;
+
+/*
+ * Listen on conf->socket_path and serve with the functions of the table on top
+ * of L (popped): handle(conn, request, err) -> reply, failed(conn, err) ->
+ * reply; conn is a table that lives as long as the connection, with peer =
+ * { uid, gid, pid }. Codes as sock_listen.
+ */
+struct server *server_new(lua_State *L, struct err *e);
+
+/* Stop listening, end every connection, free. NULL allowed. */
+void server_free(struct server *s);
+
+struct server_stats {
+	uint64_t connections, requests;	/* since the start */
+	size_t open, in_flight;		/* now */
+};
+void server_stats(const struct server *s, struct server_stats *stats);
+
+#endif

@@ -1,0 +1,185 @@
+/*
+ * server_lua.c - core.server: the daemon's own binding, for daemon.lua only.
+ *
+ * It stands in the front beside server.c, above the other bindings; host.c
+ * registers it.
+ */
+#include <signal.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "host.h"
+#include "lx.h"
+#include "server.h"
+#include "task.h"
+#include "vm.h"
+
+#define SERVER_CLASS	"colibri.server"
+
+/* server.listen{ handle = fn, failed = fn } -> server | nil, err */
+static int
+lserver_listen(lua_State *L)
+{
+	static const char *const fields[] = { "handle", "failed", NULL };
+	struct server **s;
+	struct err e = ERR_INIT;
+
+	lx_checknargs(L, 1);
+	lx_checkfields(L, 1, fields);
+	s = lua_newuserdatauv(L, sizeof(*s), 0);
+	*s = NULL;
+	luaL_setmetatable(L, SERVER_CLASS);
+	lua_pushvalue(L, 1);
+	*s = server_new(L, &e);
+	if (*s == NULL)
+		return lx_fail(L, &e);
+	return 1;
+}
+
+/* server:close(): stop listening, end all connections */
+static int
+lserver_close(lua_State *L)
+{
+	struct server **s = luaL_checkudata(L, 1, SERVER_CLASS);
+
+	server_free(*s);
+	*s = NULL;
+	return 0;
+}
+
+/* server:stats() -> { connections, requests, open, in_flight } */
+static int
+lserver_stats(lua_State *L)
+{
+	struct server **s = luaL_checkudata(L, 1, SERVER_CLASS);
+	struct server_stats stats = { 0 };
+
+	if (*s != NULL)
+		server_stats(*s, &stats);
+	lua_createtable(L, 0, 4);
+	lua_pushinteger(L, (lua_Integer)stats.connections);
+	lua_setfield(L, -2, "connections");
+	lua_pushinteger(L, (lua_Integer)stats.requests);
+	lua_setfield(L, -2, "requests");
+	lua_pushinteger(L, (lua_Integer)stats.open);
+	lua_setfield(L, -2, "open");
+	lua_pushinteger(L, (lua_Integer)stats.in_flight);
+	lua_setfield(L, -2, "in_flight");
+	return 1;
+}
+
+/* --- signals --- */
+
+struct signals {
+	bool set_up;
+	unsigned pending;	/* bit per entry of names */
+	struct signal_op *waiting;
+};
+struct signal_op {
+	struct op op;
+	struct signals *signals;
+};
+static const struct {
+	int signo;
+	const char *name;
+} signal_names[] = {
+	{ SIGTERM, "TERM" }, { SIGINT, "INT" }, { SIGHUP, "HUP" },
+};
+struct signal_arg {
+	struct signals *signals;
+	unsigned index;
+};
+/* One process, one set of signals. */
+static struct signals the_signals;
+static struct signal_arg signal_args[ARRAY_LEN(signal_names)];
+
+static void
+signal_cb(void *arg)
+{
+	struct signal_arg *a = arg;
+
+	a->signals->pending |= 1u << a->index;
+	if (a->signals->waiting != NULL)
+		op_wake(&a->signals->waiting->op);
+}
+
+static int
+signal_push(lua_State *L, struct op *base)
+{
+	struct signals *s = ((struct signal_op *)base)->signals;
+	unsigned i;
+
+	for (i = 0; i < ARRAY_LEN(signal_names); i++) {
+		if (s->pending & 1u << i) {
+			s->pending &= ~(1u << i);
+			lua_pushstring(L, signal_names[i].name);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static void
+signal_stop(struct op *base)
+{
+	struct signal_op *op = (struct signal_op *)base;
+
+	if (op->signals != NULL && op->signals->waiting == op)
+		op->signals->waiting = NULL;
+}
+
+/* server.next_signal() -> "TERM" | "INT" | "HUP". Waits. From the first call
+ * on these signals are ours. */
+static int
+lserver_next_signal(lua_State *L)
+{
+	struct signals *s = &the_signals;
+	struct signal_op *op;
+	struct err e = ERR_INIT;
+	unsigned i;
+
+	if (!s->set_up) {
+		for (i = 0; i < ARRAY_LEN(signal_names); i++) {
+			signal_args[i] = (struct signal_arg){ s, i };
+			if (loop_signal(vm_loop(vm_of(L)),
+			    signal_names[i].signo, signal_cb, &signal_args[i],
+			    &e) != 0)
+				return lx_fail(L, &e);
+		}
+		s->set_up = true;
+	}
+	if (s->waiting != NULL)
+		return luaL_error(L, "somebody already waits for signals");
+	op = op_new(L, sizeof(*op), signal_push, signal_stop);
+	op->signals = s;
+	s->waiting = op;
+	if (s->pending != 0)
+		op->op.done = true;
+	return op_wait(L, &op->op);
+}
+
+int
+luaopen_core_server(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+		{ "close", lserver_close },
+		{ "stats", lserver_stats },
+		{ NULL, NULL }
+	};
+	static const luaL_Reg meta[] = {
+		{ "__gc", lserver_close },
+		{ "__close", lserver_close },
+		{ NULL, NULL }
+	};
+	static const luaL_Reg funcs[] = {
+		{ "listen", lserver_listen },
+		{ "next_signal", lserver_next_signal },
+		{ NULL, NULL }
+	};
+
+	lx_newclass(L, SERVER_CLASS, methods, meta);
+	luaL_newlib(L, funcs);
+	return 1;
+}
