@@ -1,0 +1,261 @@
+-- cli.lua - the socket CLI: ask the daemon what it can, send, show.
+--
+-- What it knows about verbs is what `describe` told on the same connection;
+-- without a daemon the help comes from the shipped command files.
+
+local args = require "colibri.cli_args"
+local client = require "core.client"
+local clock = require "core.clock"
+local completion = require "colibri.completion"
+local err = require "colibri.err"
+local render = require "colibri.render"
+local sys = require "core.sys"
+local text = require "colibri.text"
+
+local M = {}
+
+local DONE, FAILED, USAGE, UNREACHABLE, TIMED_OUT = 0, 1, 2, 3, 4
+
+-- Errors of our own and errors in a reply; any other is FAILED.
+local EXIT = { Usage = USAGE, UnknownCommand = USAGE, BadPath = USAGE, DaemonUnreachable = UNREACHABLE,
+  Disconnected = UNREACHABLE, Timeout = TIMED_OUT }
+local REPLY_EXIT = { DeadlineExceeded = TIMED_OUT }
+
+-- Seconds to wait for `describe`, for a command without a limit of its own, and
+-- for the reply of the daemon after a command's limit.
+local DESCRIBE_SECONDS = 30
+local DEFAULT_SECONDS = 300
+local GRACE_SECONDS = 30
+
+local Cli = {}
+Cli.__index = Cli
+
+-- Nobody reads any more: nothing to say, and nowhere to say it.
+function Cli:out(s)
+  return self.stdio.out(s) == false and FAILED or DONE
+end
+
+function Cli:line(s)
+  self.stdio.err("colibri: " .. s .. "\n")
+end
+
+local function where_of(e)
+  return type(e.where) == "string" and " (" .. text.escape(e.where) .. ")" or ""
+end
+
+-- "colibri: VERB: Code: message (file:line)", then what else the error holds.
+function Cli:fail(verb, e)
+  local prefix = verb and text.escape(verb) .. ": " or ""
+  local function say(one)
+    self:line(prefix .. text.escape(one.code .. ": " .. one.message) .. where_of(one))
+  end
+  say(e)
+  for _, one in ipairs(type(e.errors) == "table" and e.errors or {}) do
+    if err.is(one) then
+      say(one)
+    end
+  end
+  if e.is_reply then
+    return REPLY_EXIT[e.code] or FAILED
+  elseif e.code == "UnknownCommand" then
+    self.stdio.err("'colibri help' lists the commands\n")
+  elseif e.usage then
+    self.stdio.err("usage: colibri " .. e.usage .. "\n")
+  end
+  return EXIT[e.code] or FAILED
+end
+
+-- What is left of --timeout, or the default.
+function Cli:remaining(default)
+  if not self.deadline then
+    return default
+  end
+  return math.max(self.deadline - clock.monotonic(), 0.001)
+end
+
+-- Data of the reply | nil, err.
+function Cli:request(conn, request, timeout)
+  local reply, e = conn:request(request, self:remaining(timeout))
+  if not reply then
+    return nil, e
+  elseif type(reply) ~= "table" or (reply.ok ~= true and not err.is(reply.error)) then
+    return nil, err.new("BadReply", "what answers there is not colibri-daemon")
+  elseif not reply.ok then
+    reply.error.is_reply = true
+    return nil, reply.error
+  end
+  return reply.data
+end
+
+-- Commands as the daemon describes them | nil, err.
+function Cli:describe(conn)
+  local data, e = self:request(conn, { cmd = "describe" }, DESCRIBE_SECONDS)
+  if data and type(data.commands) ~= "table" then
+    return nil, err.new("BadReply", "'describe' told no commands")
+  end
+  return data and data.commands, e
+end
+
+local function shipped()
+  -- Only here: it reads every script.
+  local data, e = require("colibri.scripts").describe_shipped()
+  return data and data.commands, e
+end
+
+-- Commands for help and completion: of the daemon, else the shipped ones.
+-- The second result tells that they are the shipped ones.
+function Cli:known_commands()
+  local conn <close> = client.connect(self.socket)
+  local commands = conn and self:describe(conn)
+  if commands then
+    return commands, false
+  end
+  local e
+  commands, e = shipped()
+  return commands, commands and true or e
+end
+
+function Cli:overview(commands, is_shipped)
+  local note = is_shipped and ("\nno daemon answers at %s; these are the commands on disk\n"):format(self.socket) or ""
+  return self:out(args.overview(commands) .. note)
+end
+
+-- Help of one verb, or of all (true).
+function Cli:explain(verb, commands, is_shipped)
+  if verb == true then
+    return self:overview(commands, is_shipped)
+  end
+  local command, e = args.find(verb, commands)
+  if not command then
+    return self:fail("help", e)
+  end
+  return self:out(args.help(command))
+end
+
+-- `help [VERB]`
+function Cli:help(verb)
+  local commands, more = self:known_commands()
+  if not commands then
+    return self:fail("help", more)
+  end
+  return self:explain(verb, commands, more)
+end
+
+-- `completion SHELL`
+function Cli:completion(shell, more)
+  if (shell == "--help" or shell == "-h") and not more then
+    return self:out("usage: colibri completion bash|zsh|fish\n")
+  end
+  local make = completion[shell or ""]
+  if not make or more then
+    local e = err.new("Usage", "the shell is one of bash, zsh, fish")
+    e.usage = "completion bash|zsh|fish"
+    return self:fail("completion", e)
+  end
+  local commands, e = self:known_commands()
+  if not commands then
+    return self:fail("completion", e)
+  end
+  return self:out(make(commands))
+end
+
+function Cli:version()
+  return self:out(("colibri %s (protocol %d, api %d)\n"):format(sys.version, sys.protocol, sys.api))
+end
+
+-- Without a daemon a verb can only be explained.
+function Cli:unreachable(words, e)
+  local commands = shipped()
+  local parsed = commands and args.parse(words, commands)
+  if parsed and parsed.help then
+    return self:explain(parsed.help, commands, true)
+  end
+  return self:fail(words[1], e)
+end
+
+-- Seconds that a command may take, as far as the CLI is concerned.
+local function patience(command)
+  return command.timeout and command.timeout + GRACE_SECONDS or DEFAULT_SECONDS
+end
+
+function Cli:show(data, command)
+  return self:out(render.render(data, command,
+    { tty = self.stdio.is_tty, json = self.json, width = self.stdio.width, iso = clock.iso }))
+end
+
+-- Any other verb: describe and the command over one connection.
+function Cli:verb(words)
+  local conn <close>, e = client.connect(self.socket)
+  if not conn then
+    return self:unreachable(words, e)
+  end
+  local commands, parsed, data
+  commands, e = self:describe(conn)
+  if not commands then
+    return self:fail(words[1], e)
+  end
+  parsed, e = args.parse(words, commands)
+  if not parsed then
+    return self:fail(words[1], e)
+  elseif parsed.help then
+    return self:explain(parsed.help, commands, false)
+  end
+  self.json = self.json or parsed.json
+  self:set_timeout(parsed.timeout)
+  data, e = self:request(conn, parsed.request, patience(parsed.command))
+  if data == nil then
+    return self:fail(words[1], e or err.new("BadReply", "the reply holds no data"))
+  end
+  return self:show(data, parsed.command)
+end
+
+function Cli:set_timeout(timeout)
+  if timeout then
+    self.deadline = self.started + timeout
+  end
+end
+
+local function absolute(path)
+  return path:sub(1, 1) == "/" and path or sys.cwd .. "/" .. path
+end
+
+--- One run of the CLI. Waits.
+-- @param argv list of words, without the program's name
+-- @param stdio table { out = function(text) -> false when nobody reads, err =
+--   function(text), is_tty = boolean, width = columns }
+-- @return exit status: 0 done, 1 refused or failed, 2 usage, 3 unreachable, 4 timed out
+function M.run(argv, stdio)
+  local self = setmetatable({ stdio = stdio, started = clock.monotonic(), socket = sys.conf.socket_path }, Cli)
+  local options, words = args.globals(argv)
+  if not options then
+    words.usage = "[--socket PATH] [--timeout SECONDS] [--json] VERB ..."
+    return self:fail(nil, words)
+  end
+  self.json = options.json or false
+  self:set_timeout(options.timeout)
+  if options.socket then
+    self.socket = absolute(options.socket)
+  end
+  local verb = words[1]
+  if options.version or verb == "version" then
+    return self:version()
+  elseif options.help then
+    return self:help(verb or true)
+  elseif verb == "help" then
+    return self:help((words[2] == "--help" or words[2] == "-h") and true or words[2] or true)
+  elseif verb == "completion" then
+    return self:completion(words[2], words[3])
+  elseif verb == nil then
+    local e = err.new("Usage", "a verb is missing; 'colibri help' lists them")
+    e.usage = "[--socket PATH] [--timeout SECONDS] [--json] VERB ..."
+    return self:fail(nil, e)
+  end
+  return self:verb(words)
+end
+
+--- What `colibri` runs: the words of its command line, on its own terminal.
+function M.main(...)
+  return M.run({ ... }, require "core.stdio")
+end
+
+return M

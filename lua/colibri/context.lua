@@ -1,0 +1,74 @@
+-- context.lua - `ctx`, the one door to effects.
+--
+-- What every request shares stands in one table; a request's own ctx adds who
+-- asked and what. Facades that need both (tenants, agents, audit) are bound on first
+-- use, so a command pays only for what it touches.
+
+local agents = require "colibri.agents"
+local audit = require "colibri.audit"
+local log = require "colibri.log"
+local sandbox = require "colibri.sandbox"
+local tenants = require "colibri.tenants"
+local core_task = require "core.task"
+
+local M = {}
+
+-- Effects that are the same for everybody; setup() adds the daemon's own.
+local shared = {
+  fs = sandbox.readonly(require "core.fs", "ctx.fs"),
+  proc = sandbox.readonly(require "core.proc", "ctx.proc"),
+  clock = sandbox.readonly(require "core.clock", "ctx.clock"),
+  json = sandbox.readonly(require "core.json", "ctx.json"),
+  sys = sandbox.readonly(require "core.sys", "ctx.sys"),
+  conf = sandbox.readonly(require("core.sys").conf, "ctx.conf"),
+  task = sandbox.readonly({ sleep = core_task.sleep, go = core_task.go, timeout = core_task.timeout }, "ctx.task"),
+}
+
+-- Facades bound to one request on first use.
+local bound = {
+  tenants = function(ctx) return tenants.bind(ctx) end,
+  agents = function(ctx) return agents.bind(ctx) end,
+  audit = function(ctx) return audit.bind(ctx) end,
+  log = function(ctx) return log.topic(ctx.command or "script") end,
+}
+
+local meta = {
+  __index = function(ctx, key)
+    local value = shared[key]
+    if value == nil and bound[key] then
+      value = bound[key](ctx)
+      rawset(ctx, key, value)
+    end
+    return value
+  end,
+  __newindex = function(_, key)
+    error("ctx." .. tostring(key) .. " is read-only", 2)
+  end,
+  __metatable = false,
+}
+
+--- What the daemon adds for all requests: db, vault, host. Called once at start.
+function M.setup(values)
+  for key, value in pairs(values) do
+    shared[key] = value
+  end
+end
+
+--- The ctx of one request.
+function M.request(gen, conn, command)
+  return setmetatable({ gen = gen, peer = conn.peer, command = command.name, access = command.access,
+    request_id = conn.request_id }, meta)
+end
+
+--- A ctx for work that nobody asked for: the host itself, or colibri-run.
+function M.internal(gen, name)
+  return setmetatable({ gen = gen, peer = { uid = -1, gid = -1, pid = 0 }, command = name, access = "change",
+    request_id = 0 }, meta)
+end
+
+--- For library code: the effects that need no store.
+function M.shared()
+  return shared
+end
+
+return M

@@ -1,0 +1,136 @@
+-- daemon.lua - the life of colibri-daemon: start, serve, reload, stop.
+
+local agents = require "colibri.agents"
+local clock = require "core.clock"
+local context = require "colibri.context"
+local dispatch = require "colibri.dispatch"
+local err = require "colibri.err"
+local fs = require "core.fs"
+local json = require "core.json"
+local log = require "colibri.log"
+local scripts = require "colibri.scripts"
+local server = require "core.server"
+local store = require "colibri.store"
+local sys = require "core.sys"
+local task = require "core.task"
+local vaults = require "colibri.vaults"
+
+local M = {}
+
+local function log_errors(what, errors)
+  for _, e in ipairs(errors) do
+    log.error("daemon", what .. ": " .. e.message, { code = e.code, where = e.where })
+  end
+end
+
+--- Build a new generation and swap it in.
+-- @return { generation, scripts } | nil, err(ReloadFailed) with errors, every one of them
+function M.reload()
+  local gen, errors = scripts.swap()
+  if not gen then
+    log_errors("reload", errors)
+    local e = err.new("ReloadFailed", "%d script(s) are broken; the old ones go on", #errors)
+    e.errors = json.array {}
+    for i, broken in ipairs(errors) do
+      e.errors[i] = { code = broken.code, message = broken.message, where = broken.where }
+    end
+    return nil, e
+  end
+  log.info("daemon", "scripts loaded", { generation = gen.number, scripts = #gen.entries })
+  return { generation = gen.number, scripts = #gen.entries }
+end
+
+-- Every mistake that can be found without opening anything.
+local function check()
+  local gen, errors = scripts.build()
+  errors = errors or {}
+  if gen then
+    for _, want in ipairs { { "vault", sys.conf.vault }, { "jail", sys.conf.jail_backend } } do
+      if not gen[want[1]][want[2]] then
+        errors[#errors + 1] = err.new("BadSetting", "there is no %s script '%s'", want[1], want[2])
+      end
+    end
+  end
+  if not fs.exists(sys.conf.jail_root_base) then
+    errors[#errors + 1] = err.new("BaseMissing", "jail_root_base %s does not exist", sys.conf.jail_root_base)
+  end
+  return errors
+end
+
+local function main_check()
+  local errors = check()
+  log_errors("check", errors)
+  if #errors == 0 then
+    log.info("daemon", "check: everything is in order")
+  end
+  return #errors == 0 and 0 or 1
+end
+
+-- Directories of our own: the state directory, 0700.
+local function prepare_state()
+  return fs.make_private(sys.conf.state_dir)
+end
+
+local function start()
+  local ok, e = prepare_state()
+  if not ok then
+    return nil, e
+  end
+  local reloaded
+  reloaded, e = M.reload()
+  if not reloaded then
+    return nil, e
+  end
+  local db
+  db, e = store.open(sys.conf.db_path)
+  if not db then
+    return nil, e
+  end
+  local vault = vaults.new { gen = scripts.current, ctx = context.internal(scripts.current(), "vault") }
+  local started = clock.now()
+  local host = { reload = M.reload, describe = scripts.describe, started = started, count_agents = agents.count, vault = vault }
+  context.setup { db = db, vault = vault, host = host }
+  local ctx = context.internal(scripts.current(), "agents")
+  ok, e = agents.adopt(ctx)
+  if not ok then
+    return nil, e
+  end
+  task.spawn_detached("supervisor", agents.supervise, ctx, scripts.current)
+  host.server, e = server.listen { handle = dispatch.handle, failed = dispatch.failed }
+  if not host.server then
+    return nil, e
+  end
+  return { db = db, server = host.server, vault = vault }
+end
+
+--- Run the daemon until TERM or INT; HUP reloads. Waits.
+-- @return exit status
+function M.main(option)
+  if option == "--check" then
+    return main_check()
+  end
+  if option then
+    log.error("daemon", "unexpected argument", { argument = option })
+    return 2
+  end
+  local running, e = start()
+  if not running then
+    log.error("daemon", e.message, { code = e.code, where = e.where })
+    return 1
+  end
+  while true do
+    local signal = server.next_signal()
+    if signal == "HUP" then
+      M.reload()
+    else
+      log.info("daemon", "stopping", { signal = signal })
+      break
+    end
+  end
+  running.server:close()
+  running.vault:close()
+  running.db:close()
+  return 0
+end
+
+return M

@@ -1,0 +1,161 @@
+-- dispatch.lua - from a request to its one reply.
+--
+-- server.c calls handle() in a task of its own for each line, and failed() when
+-- that task was killed. Only this file builds replies.
+
+local clock = require "core.clock"
+local context = require "colibri.context"
+local err = require "colibri.err"
+local hooks = require "colibri.hooks"
+local json = require "core.json"
+local log = require "colibri.log"
+local scripts = require "colibri.scripts"
+local sys = require "core.sys"
+local task = require "core.task"
+
+local M = {}
+
+local REPLY = json.ordered { "ok", "id", "data", "error" }
+local ERROR = json.ordered { "code", "message", "where", "op", "cause", "errors", "traceback" }
+
+local last_request = 0
+
+-- Codes by which a caller sees that a script is at fault, not the request.
+local SCRIPT_FAULT = { ScriptError = true, BudgetExceeded = true, MemoryExceeded = true, BadValue = true }
+
+local function error_reply(conn, e)
+  if not err.is(e) then
+    e = err.new("ScriptError", "%s", tostring(e))
+  end
+  local out = {
+    code = e.code, message = e.message, where = e.where or json.null, op = e.op, errors = e.errors,
+    cause = err.is(e.cause) and tostring(e.cause) or nil,
+    traceback = conn.trace and e.traceback or nil,
+  }
+  return setmetatable({ ok = false, id = conn.id, error = setmetatable(out, ERROR) }, REPLY)
+end
+
+local function log_failure(conn, e)
+  local fields = { request = conn.request_id, command = conn.command, code = e.code, where = e.where }
+  if SCRIPT_FAULT[e.code] then
+    log.error("dispatch", e.message, fields)
+    if e.traceback then
+      log.error("dispatch", e.traceback, { request = conn.request_id })
+    end
+  else
+    log.info("dispatch", e.message, fields)
+  end
+end
+
+--- The reply of a request whose task was killed or whose reply cannot be
+-- encoded. Must not wait.
+function M.failed(conn, e)
+  if not err.is(e) then
+    e = err.new("ScriptError", "the command returned nothing")
+  end
+  log_failure(conn, e)
+  if conn.ctx and conn.ctx.access == "change" then
+    conn.ctx.audit:late(e.code)
+  end
+  return error_reply(conn, e)
+end
+
+local function bad_request(fmt, ...)
+  return nil, err.new("BadRequest", fmt, ...)
+end
+
+-- The command a request names, with cmd and id taken out of the request.
+local function find_command(conn, request)
+  if type(request) ~= "table" or json.is_array(request) then
+    return bad_request("a request is a JSON object")
+  end
+  conn.id = request.id
+  local name = request.cmd
+  if type(name) ~= "string" then
+    return bad_request("a request names its command in 'cmd'")
+  end
+  request.cmd, request.id = nil, nil
+  if request.trace ~= nil then
+    conn.trace = request.trace == true
+    request.trace = nil
+  end
+  local gen = scripts.current()
+  local command = gen.commands[name] or gen.aliases[name]
+  if not command then
+    return nil, err.new("UnknownCommand", "no command '%s'", name)
+  end
+  conn.command = command.name
+  return command, gen
+end
+
+-- May this peer do this? The hooks of `authorize` decide; see hooks/README.md.
+local function authorize(gen, ctx, command, args)
+  local ok, e = hooks.run(gen, "authorize", ctx,
+    { peer = ctx.peer, command = command.name, access = command.access, args = args })
+  if not ok and e.code == "Refused" then
+    e.code = "Forbidden"
+  end
+  return ok, e
+end
+
+local function run(conn, request)
+  local command, gen = find_command(conn, request)
+  if not command then
+    return nil, gen
+  end
+  last_request = last_request + 1
+  conn.request_id = last_request
+  conn.cancel_on_close = command.access == "read"
+  local ctx = context.request(gen, conn, command)
+  conn.ctx = ctx
+  local args, e = command.check(request)
+  local ok = args
+  if ok then
+    ok, e = authorize(gen, ctx, command, args)
+  end
+  if not ok then
+    if command.access == "change" then
+      ctx.audit:finish(args or {}, e.code)
+    end
+    return nil, e
+  end
+  task.deadline(command.timeout or sys.conf.request_timeout)
+  local data
+  data, e = command.run(ctx, args)
+  if command.access == "change" then
+    ctx.audit:finish(args, e and (err.is(e) and e.code or "ScriptError") or "ok")
+  end
+  if data == nil and e == nil then
+    e = err.new("ScriptError", "command '%s' returned nothing", command.name)
+  end
+  return data, e
+end
+
+--- One request.
+-- @param conn table: lives as long as the connection; conn.peer = { uid, gid, pid }
+-- @param request decoded JSON, or nil with bad
+-- @param bad err|nil: why the line could not be decoded
+-- @return reply table
+function M.handle(conn, request, bad)
+  conn.id, conn.trace, conn.ctx, conn.command, conn.request_id, conn.cancel_on_close = nil, nil, nil, nil, nil, nil
+  if bad then
+    local code = bad.code == "BadJson" and "BadRequest" or bad.code
+    return error_reply(conn, err.new(code, "%s", bad.message))
+  end
+  local started = log.debugging and clock.monotonic()
+  local data, e = run(conn, request)
+  if e ~= nil then
+    if not err.is(e) then
+      e = err.new("ScriptError", "%s", tostring(e))
+    end
+    log_failure(conn, e)
+    return error_reply(conn, e)
+  end
+  if started then
+    log.debug("dispatch", "done", { request = conn.request_id, command = conn.command,
+      ms = (clock.monotonic() - started) * 1000 })
+  end
+  return setmetatable({ ok = true, id = conn.id, data = data }, REPLY)
+end
+
+return M

@@ -1,0 +1,50 @@
+-- An ephemeral jail (FreeBSD) that is gone when its agent ends:
+-- [mdo|sudo] jail -c [name=N host.hostname=N] path=ROOT ip4=inherit [exec.jail_user=U] command=BIN ARGS...
+--
+-- `command=BIN` is one word; everything behind it is the command's own. /dev is
+-- not mounted, because nobody would unmount it afterwards: a root whose agent
+-- needs one has it mounted already, or a site wraps this launcher.
+
+local err = require "colibri.err"
+local launch = require "colibri.launch"
+
+-- ip4 is a word (inherit, new, disable) or an address.
+local function ip4_word(ip4)
+  ip4 = ip4 or "inherit"
+  return (ip4:find("%d") and "ip4.addr=" or "ip4=") .. ip4
+end
+
+return {
+  api = 1,
+  summary = "an ephemeral FreeBSD jail around the agent (jail -c)",
+  launch = function(ctx, jail, argv, env)
+    local root, e = launch.root_of(jail, "jail")
+    if not root then
+      return nil, e
+    end
+    if ctx.sys.platform ~= "freebsd" then
+      return nil, err.new("JailBackendUnsupported", "jail makes FreeBSD's jails; this is %s", ctx.sys.platform)
+    end
+    local words = { "jail", "-c" }
+    -- A name of digits only would be a jail id.
+    if jail.name and jail.name:find("%D") then
+      launch.append(words, { "name=" .. jail.name, "host.hostname=" .. jail.name })
+    end
+    launch.append(words, { "path=" .. root, ip4_word(jail.ip4) })
+    if jail.user then
+      words[#words + 1] = "exec.jail_user=" .. jail.user
+    end
+    local out, prefixed = launch.privileged(ctx, words)
+    if not out then
+      return nil, prefixed
+    end
+    if prefixed then
+      argv, e = launch.with_env(argv, env)
+      if not argv then
+        return nil, e
+      end
+    end
+    out[#out + 1] = "command=" .. argv[1]
+    return table.move(argv, 2, #argv, #out + 1, out)
+  end,
+}

@@ -1,0 +1,28 @@
+-- log.lua - leveled log for library code; scripts get `ctx.log`.
+
+local core_log = require "core.log"
+
+local write = core_log.write
+
+-- debugging: whether debug lines are written at all
+local M = { debugging = core_log.debugging }
+
+--- error/warn/info/debug(topic, message[, fields]): one log line each.
+for _, level in ipairs { "error", "warn", "info", "debug" } do
+  M[level] = function(topic, message, fields)
+    write(level, topic, message, fields)
+  end
+end
+
+--- The log of one topic: { error, warn, info, debug }(message[, fields]).
+function M.topic(topic)
+  local out = {}
+  for _, level in ipairs { "error", "warn", "info", "debug" } do
+    out[level] = function(message, fields)
+      write(level, topic, message, fields)
+    end
+  end
+  return out
+end
+
+return M

@@ -1,0 +1,241 @@
+-- render.lua - the data of a reply as text: tables and `key: value` lines for
+-- people, one JSON object per line for programs.
+
+local json = require "core.json"
+local text = require "colibri.text"
+
+local M = {}
+
+local GAP = 2 -- blanks between columns
+local NARROWEST = 6 -- what a column may shrink to
+local TIME_MAX = 253402300800 -- year 10000
+
+local function is_object(v)
+  return type(v) == "table" and not json.is_array(v)
+end
+
+-- Keys in the order in which they are shown: the columns of the command, its
+-- parameters, the rest by name.
+local function key_order(command)
+  local order, seen = {}, {}
+  local function add(name)
+    if type(name) == "string" and not seen[name] then
+      seen[name] = true
+      order[#order + 1] = name
+    end
+  end
+  for _, name in ipairs(command and command.columns or {}) do
+    add(name)
+  end
+  for _, p in ipairs(command and command.params or {}) do
+    add(p.name)
+  end
+  return order, seen
+end
+
+-- The keys that objects have, in that order.
+local function keys_of(objects, command)
+  local order, seen = key_order(command)
+  local there, rest, out = {}, {}, {}
+  for _, object in ipairs(objects) do
+    for key in pairs(object) do
+      if not there[key] then
+        there[key] = true
+        if not seen[key] then
+          rest[#rest + 1] = key
+        end
+      end
+    end
+  end
+  table.sort(rest)
+  for _, key in ipairs(order) do
+    if there[key] then
+      out[#out + 1] = key
+    end
+  end
+  return table.move(rest, 1, #rest, #out + 1, out)
+end
+
+local function encode(v)
+  return json.encode(v) or "?"
+end
+
+-- Fields named at or ending in _at are UNIX seconds.
+local function is_time(key, v)
+  return (key == "at" or key:find("_at$")) and v >= 0 and v < TIME_MAX
+end
+
+-- One value as escaped text for a person; "-" for what is absent.
+local function cell(key, v, iso)
+  if v == nil or v == json.null then
+    return "-"
+  elseif type(v) == "number" and iso and is_time(key, v) then
+    return iso(v)
+  elseif type(v) == "string" then
+    return text.escape(v)
+  elseif type(v) ~= "table" then
+    return math.type(v) == "float" and encode(v) or tostring(v)
+  end
+  if is_object(v) then
+    return text.escape(encode(v))
+  end
+  local parts = {}
+  for i, element in ipairs(v) do
+    parts[i] = cell(key, element, iso)
+  end
+  return #parts > 0 and table.concat(parts, ", ") or "-"
+end
+
+-- Take from the widest columns until all fit.
+local function fit(widths, width)
+  local sum = GAP * (#widths - 1)
+  for i, w in ipairs(widths) do
+    widths[i] = math.min(w, width)
+    sum = sum + widths[i]
+  end
+  while sum > width do
+    local widest = 1
+    for i, w in ipairs(widths) do
+      if w > widths[widest] then
+        widest = i
+      end
+    end
+    if widths[widest] <= NARROWEST then
+      return
+    end
+    widths[widest] = widths[widest] - 1
+    sum = sum - 1
+  end
+end
+
+local function row_line(cells, widths)
+  local parts = {}
+  for i, value in ipairs(cells) do
+    local shown = text.shorten(value, widths[i])
+    parts[i] = i < #cells and text.pad(shown, widths[i] + GAP) or shown
+  end
+  return (table.concat(parts):gsub("%s+$", ""))
+end
+
+-- The columns that a table shows: those of the command, or every key.
+local function table_columns(list, command)
+  if command and command.columns and #command.columns > 0 then
+    return command.columns
+  end
+  return keys_of(list, command)
+end
+
+local function render_table(list, command, opts)
+  local columns = table_columns(list, command)
+  local rows, widths = { {} }, {}
+  for i, name in ipairs(columns) do
+    rows[1][i] = text.escape(name):upper()
+  end
+  for _, object in ipairs(list) do
+    local row = {}
+    for i, name in ipairs(columns) do
+      row[i] = cell(name, object[name], opts.iso)
+    end
+    rows[#rows + 1] = row
+  end
+  for _, row in ipairs(rows) do
+    for i, value in ipairs(row) do
+      widths[i] = math.max(widths[i] or 0, text.width(value))
+    end
+  end
+  if opts.width and opts.width > 0 then
+    fit(widths, opts.width)
+  end
+  local lines = {}
+  for i, row in ipairs(rows) do
+    lines[i] = row_line(row, widths)
+  end
+  return lines
+end
+
+-- `key: value` pairs; an object within becomes `outer.inner: value`.
+local function flatten(object, command, opts, prefix, out)
+  for _, key in ipairs(keys_of({ object }, command)) do
+    local v, name = object[key], prefix .. text.escape(key)
+    if is_object(v) and next(v) ~= nil then
+      flatten(v, nil, opts, name .. ".", out)
+    else
+      out[#out + 1] = { name, cell(key, v, opts.iso) }
+    end
+  end
+  return out
+end
+
+local function render_object(object, command, opts)
+  local pairs_ = flatten(object, command, opts, "", {})
+  local width = 0
+  for _, pair in ipairs(pairs_) do
+    width = math.max(width, text.width(pair[1]))
+  end
+  local lines = {}
+  for i, pair in ipairs(pairs_) do
+    lines[i] = (text.pad(pair[1] .. ":", width + 2) .. pair[2]):gsub("%s+$", "")
+  end
+  return lines
+end
+
+local function render_tty(data, command, opts)
+  if not json.is_array(data) then
+    if not is_object(data) then
+      return { cell("", data, opts.iso) }
+    end
+    return next(data) ~= nil and render_object(data, command, opts) or { "done" }
+  elseif #data == 0 then
+    return { "none" }
+  end
+  for _, element in ipairs(data) do
+    if not is_object(element) then
+      local lines = {}
+      for i, v in ipairs(data) do
+        lines[i] = cell("", v, opts.iso)
+      end
+      return lines
+    end
+  end
+  return render_table(data, command, opts)
+end
+
+-- The same order of keys in each line; only objects that have none yet.
+local function json_line(v, order)
+  if is_object(v) and getmetatable(v) == nil then
+    setmetatable(v, order)
+  end
+  return encode(v)
+end
+
+local function render_json(data, command)
+  local order = json.ordered((key_order(command)))
+  if not json.is_array(data) then
+    return { json_line(data, order) }
+  end
+  local lines = {}
+  for i, element in ipairs(data) do
+    lines[i] = json_line(element, order)
+  end
+  return lines
+end
+
+--- The data of a reply as text that ends in a newline; "" for an empty list as
+-- JSON.
+-- @param data any decoded JSON value
+-- @param command table|nil: as `describe` tells it; columns and params order the keys
+-- @param opts table|nil { tty = boolean, json = boolean, width = columns, iso =
+--   function(UNIX seconds) -> text }: JSON unless tty and not json
+-- @return string
+function M.render(data, command, opts)
+  opts = opts or {}
+  local lines
+  if opts.tty and not opts.json then
+    lines = render_tty(data, command, opts)
+  else
+    lines = render_json(data, command)
+  end
+  return #lines > 0 and table.concat(lines, "\n") .. "\n" or ""
+end
+
+return M

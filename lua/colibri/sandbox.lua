@@ -1,0 +1,91 @@
+-- sandbox.lua - the environment a script runs in.
+--
+-- An allow-list: pure functions of the standard library, `require` for a few
+-- pure modules, and nothing that has an effect; effects come from `ctx`. Every
+-- file has an environment of its own, in which an undeclared name is an error
+-- with file and line, so a typo is never nil. It contains accidents; enemies
+-- are contained by jails (docs/SECURITY.md).
+
+local M = {}
+
+local FUNCTIONS = {
+  "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal",
+  "rawget", "rawlen", "select", "setmetatable", "tonumber", "tostring", "type", "xpcall",
+}
+local LIBRARIES = { coroutine = coroutine, math = math, string = string, table = table, utf8 = utf8 }
+local MODULES = { ["colibri.err"] = true, ["colibri.launch"] = true, ["colibri.proof"] = true, ["colibri.params"] = true, ["colibri.sync"] = true, ["core.json"] = true }
+
+-- What to say to somebody who reaches for something that is absent on purpose.
+local HINTS = {
+  print = "use ctx.log.info(...)",
+  io = "use ctx.fs",
+  os = "use ctx.clock, ctx.proc or ctx.fs",
+  debug = "errors carry file, line and traceback by themselves",
+  load = "put the code in a file of the overlay",
+  package = "require knows the pure modules of colibri only",
+  collectgarbage = "memory is the host's business",
+}
+
+--- A view of a table that cannot be written to.
+-- @param t table; nested plain tables are views too. Later changes of t show,
+--   further nested tables do not become views.
+-- @param name string: for the error text.
+function M.readonly(t, name)
+  if getmetatable(t) == false then
+    return t -- a view already
+  end
+  for key, value in pairs(t) do
+    if type(value) == "table" and getmetatable(value) == nil then
+      t[key] = M.readonly(value, name .. "." .. tostring(key))
+    end
+  end
+  return setmetatable({}, {
+    __index = t,
+    __newindex = function(_, key)
+      error(("%s.%s is read-only"):format(name, tostring(key)), 2)
+    end,
+    __pairs = function() return pairs(t) end,
+    __len = function() return #t end,
+    __metatable = false,
+  })
+end
+
+local function sandbox_require(name)
+  if not MODULES[name] then
+    error(("module '%s' is not for scripts"):format(tostring(name)), 2)
+  end
+  return M.readonly(require(name), name)
+end
+
+local function undefined(_, name)
+  local hint = HINTS[name] and (" (" .. HINTS[name] .. ")") or ""
+  error(("undefined name '%s'%s"):format(tostring(name), hint), 2)
+end
+
+local function undeclared(_, name)
+  error(("assignment to undeclared name '%s'; use local"):format(tostring(name)), 2)
+end
+
+--- A new environment for one script file.
+-- @param extra table|nil: further names, such as `stock`.
+function M.env(extra)
+  local env = {}
+  for _, name in ipairs(FUNCTIONS) do
+    env[name] = _G[name]
+  end
+  for name, library in pairs(LIBRARIES) do
+    local copy = {}
+    for key, value in pairs(library) do
+      copy[key] = value
+    end
+    env[name] = copy
+  end
+  env._VERSION = _VERSION
+  env.require = sandbox_require
+  for name, value in pairs(extra or {}) do
+    env[name] = value
+  end
+  return setmetatable(env, { __index = undefined, __newindex = undeclared, __metatable = false })
+end
+
+return M

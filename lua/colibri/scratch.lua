@@ -1,0 +1,202 @@
+-- scratch.lua - a real daemon in a scratch directory, for tests and proofs.
+--
+--	local d <close> = scratch.daemon { backend = "none" }
+--	d:tree { ["jails/proof0/root/"] = true, ["vault/proof0.env"] = "A=1\n" }
+--	local reply = d:call("status")
+--
+-- Everything lies below one directory that is removed at the end: socket,
+-- store, state, jail-root base, vault and site directory.
+
+local client = require "core.client"
+local clock = require "core.clock"
+local err = require "colibri.err"
+local fs = require "core.fs"
+local json = require "core.json"
+local proc = require "core.proc"
+local sys = require "core.sys"
+local task = require "core.task"
+
+local M = {}
+
+local Daemon = {}
+Daemon.__index = Daemon
+
+local START_SECONDS = 20
+local SIGTERM, SIGKILL = 15, 9
+
+-- Make a file (text) or a directory (name ends in "/") below an open root.
+local function plant(root, name, text)
+  local done = ""
+  for part in name:gmatch("([^/]+)/") do
+    done = done == "" and part or done .. "/" .. part
+    local ok, e = root:mkdir(done, 0x1c0) -- 0700
+    if not ok and e.code ~= "Exists" then
+      error(tostring(e))
+    end
+  end
+  if name:sub(-1) ~= "/" then
+    assert(root:write(name, text, { mode = 0x180 })) -- 0600
+  end
+end
+
+--- Make files and directories below the scratch directory: { [name] = text };
+-- a name that ends in "/" is a directory.
+function Daemon:tree(files)
+  local root <close> = assert(fs.open_trusted(self.dir))
+  for name, text in pairs(files) do
+    plant(root, name, text)
+  end
+end
+
+--- The text of a file below the scratch directory | nil, err.
+function Daemon:read(name)
+  local root <close> = assert(fs.open_trusted(self.dir))
+  return root:read(name)
+end
+
+--- stat of a file below the scratch directory | nil, err.
+function Daemon:stat(name)
+  local root <close> = assert(fs.open_trusted(self.dir))
+  return root:stat(name)
+end
+
+-- Flags of this daemon.
+local function flags(self, options)
+  local list = { "--socket", self.socket, "--db", self.dir .. "/colibri.sqlite", "--state-dir", self.dir .. "/state",
+    "--jail-root-base", self.base, "--site-dir", self.dir .. "/site", "--vault-dir", self.dir .. "/vault",
+    "--vault", options.vault or "file", "--jail-backend", options.backend or "none",
+    "--provider-env", self.dir .. "/provider.env", "--log-level", options.log_level or "debug" }
+  for _, word in ipairs(options.flags or {}) do
+    list[#list + 1] = word
+  end
+  return list
+end
+
+-- Try to connect until the daemon listens or has ended.
+local function wait_until_up(self)
+  local limit = clock.monotonic() + START_SECONDS
+  while clock.monotonic() < limit do
+    local conn = client.connect(self.socket)
+    if conn then
+      self.conn = conn
+      return true
+    end
+    if self.process:done() then
+      local result = self.process:wait()
+      return nil, err.new("DaemonFailed", "the daemon ended with %s: %s", tostring(result.code), result.stderr)
+    end
+    task.sleep(0.005)
+  end
+  return nil, err.new("DaemonFailed", "the daemon did not answer in %d s", START_SECONDS)
+end
+
+--- Start (again) with the options given to scratch.daemon. Waits.
+-- @return self | nil, err(DaemonFailed)
+function Daemon:start()
+  local argv = { self.options.program or sys.program "colibri-daemon" }
+  for _, word in ipairs(flags(self, self.options)) do
+    argv[#argv + 1] = word
+  end
+  local start = { max_stderr = 64 * 1024 * 1024, cwd = "/", env = { COLIBRI_SHARE_DIR = sys.conf.share_dir,
+    PATH = "/usr/local/bin:/usr/bin:/bin" } }
+  table.move(argv, 1, #argv, 1, start)
+  local e
+  self.process, e = proc.start(start)
+  if not self.process then
+    return nil, e
+  end
+  local up
+  up, e = wait_until_up(self)
+  if not up then
+    return nil, e
+  end
+  return self
+end
+
+--- Send a command; waits.
+-- @return data | nil, err as the daemon gave it
+function Daemon:call(cmd, args)
+  local request = { cmd = cmd }
+  for key, value in pairs(args or {}) do
+    request[key] = value
+  end
+  local reply, e = self.conn:request(request, 60)
+  if not reply then
+    return nil, e
+  end
+  if not reply.ok then
+    return nil, reply.error
+  end
+  return reply.data
+end
+
+--- A further connection.
+function Daemon:connect()
+  return client.connect(self.socket)
+end
+
+--- Stop by a signal (default TERM). Waits.
+-- @return { code, signal, stderr, ... }: stderr is the log
+function Daemon:stop(signo)
+  if self.conn then
+    self.conn:close()
+    self.conn = nil
+  end
+  if not self.process then
+    return nil
+  end
+  self.process:kill(signo or SIGTERM)
+  local result = self.process:wait()
+  self.process = nil
+  self.log = (self.log or "") .. result.stderr
+  return result
+end
+
+--- Stop with KILL, as a crash would.
+function Daemon:crash()
+  return self:stop(SIGKILL)
+end
+
+-- Agents outlive their daemon by design; scratch ones must not.
+local function stop_agents(self)
+  if not self.conn then
+    return
+  end
+  for _, agent in ipairs(self:call("list-agents") or {}) do
+    self:call("stop-agent", { agent_id = agent.agent_id, grace = 0 })
+  end
+end
+
+function Daemon:close()
+  if self.dir then
+    stop_agents(self)
+    self:stop()
+    fs.remove_tree(self.dir)
+    self.dir = nil
+  end
+end
+Daemon.__close = Daemon.close
+
+--- A daemon in a new scratch directory. Waits until it listens.
+-- @param options { vault?, backend?, flags?, log_level?, files? (see tree), start = false to not start it }
+-- @return daemon with dir, base, socket; close it, or use <close>
+function M.daemon(options)
+  options = options or {}
+  local dir = assert(fs.scratch("colibri-test"))
+  local self = setmetatable({ dir = dir, base = dir .. "/jails", socket = dir .. "/run/sock", options = options },
+    Daemon)
+  self:tree { ["jails/"] = true, ["vault/"] = true, ["site/"] = true, ["state/"] = true }
+  self:tree(options.files or {})
+  if options.start ~= false then
+    local ok, e = self:start()
+    if not ok then
+      self:close()
+      error(tostring(e), 2)
+    end
+  end
+  return self
+end
+
+M.json = json
+
+return M

@@ -1,0 +1,89 @@
+-- store.lua - the database: schema and migrations.
+--
+-- Each migration runs in one transaction that also sets PRAGMA user_version; a
+-- schema newer than ours is refused.
+
+local core_db = require "core.db"
+local err = require "colibri.err"
+local log = require "colibri.log"
+
+local M = {}
+
+local MIGRATIONS = {
+  [[
+CREATE TABLE tenants (
+  tenant_id TEXT PRIMARY KEY,
+  jail_root_path TEXT NOT NULL,
+  collection_id TEXT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('provisioned', 'active')),
+  env_owner TEXT,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  provisioned_at INTEGER,
+  last_result TEXT,
+  last_error TEXT
+) STRICT;
+CREATE TABLE agents (
+  agent_id TEXT PRIMARY KEY,
+  provider TEXT NOT NULL,
+  model TEXT NOT NULL,
+  session_id TEXT NOT NULL,
+  jail_name TEXT,
+  jail_root_path TEXT,
+  backend TEXT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('starting', 'running', 'exited', 'failed', 'lost')),
+  pid INTEGER,
+  exit_code INTEGER,
+  exit_signal INTEGER,
+  provision_result TEXT,
+  provision_code TEXT,
+  started_at INTEGER NOT NULL,
+  ended_at INTEGER
+) STRICT;
+CREATE INDEX agents_by_status ON agents (status);
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  uid INTEGER NOT NULL,
+  gid INTEGER NOT NULL,
+  pid INTEGER NOT NULL,
+  request INTEGER NOT NULL,
+  command TEXT NOT NULL,
+  subject TEXT,
+  result TEXT NOT NULL,
+  detail TEXT
+) STRICT;
+]],
+}
+
+--- Open the database and bring its schema up to date.
+-- @param path string: absolute, or ":memory:"
+-- @return db | nil, err(StoreOpenFailed, StoreReadOnly, StoreCorrupt, StoreNewer, ...)
+function M.open(path)
+  local db, e = core_db.open(path)
+  if not db then
+    return nil, e
+  end
+  local version
+  version, e = db:version()
+  if not version then
+    return nil, e
+  end
+  if version > #MIGRATIONS then
+    db:close()
+    return nil, err.new("StoreNewer", "%s has schema %d, this program knows up to %d; use the newer program",
+      path, version, #MIGRATIONS)
+  end
+  for to = version + 1, #MIGRATIONS do
+    local ok
+    ok, e = db:migrate(to, MIGRATIONS[to])
+    if not ok then
+      db:close()
+      return nil, e
+    end
+    log.info("store", "schema migrated", { to = to })
+  end
+  return db
+end
+
+return M

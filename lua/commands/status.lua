@@ -1,0 +1,32 @@
+local json = require "core.json"
+
+local FIELDS = { "version", "protocol", "api", "platform", "pid", "uptime", "generation", "agents", "connections",
+  "requests", "agent_states", "vault", "stats", "conf" }
+local ORDER = json.ordered(FIELDS)
+
+return {
+  api = 1,
+  summary = "how the daemon is doing",
+  access = "read",
+  params = {
+    { "full", "boolean", help = "states, vault, memory, descriptors and the settings in force too" },
+  },
+  columns = FIELDS,
+  run = function(ctx, args)
+    local sys, host = ctx.sys, ctx.host
+    local server = host.server:stats()
+    local agents, states = host.count_agents(args.full)
+    local out = setmetatable({
+      version = sys.version, protocol = sys.protocol, api = sys.api, platform = sys.platform, pid = sys.pid,
+      uptime = math.floor(ctx.clock.now() - host.started), generation = ctx.gen.number, agents = agents,
+      connections = server.open, requests = server.requests, agent_states = states,
+    }, ORDER)
+    if args.full then
+      out.stats, out.vault, out.conf = sys.stats(), host.vault:status(), {}
+      for name, value in pairs(ctx.conf) do
+        out.conf[name] = value
+      end
+    end
+    return out
+  end,
+}
