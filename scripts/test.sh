@@ -1,0 +1,23 @@
+#!/bin/sh
+# test.sh - every test: installs what tests need, builds, runs the tests, then
+# all of them again under AddressSanitizer and UndefinedBehaviorSanitizer. The
+# last lines of prove tell how many ran. Repeats without harm; as root, or as a
+# user with sudo.
+set -eu
+cd "$(dirname "$0")/.."
+
+make="make"
+[ "$(uname -s)" != FreeBSD ] || make="gmake"
+if [ -e build ] && [ ! -w build ]; then
+	echo "colibri: build/ belongs to somebody else; remove it (as its owner) and try again" >&2
+	exit 1
+fi
+
+echo "==> what tests need"
+sh scripts/deps.sh build jail test extra
+echo "==> build"
+$make -j2 all
+echo "==> tests"
+$make -j2 check
+echo "==> tests, under sanitizers"
+$make -j2 check-asan
