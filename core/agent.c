@@ -35,6 +35,7 @@ struct agent {
 	char *id, *dir;
 	double grace;
 	pid_t shim;
+	pid_t child;			/* once known: leads its group */
 	bool reaped;
 	int fd;				/* -1: closed */
 	struct event *readable, *writable;
@@ -170,6 +171,8 @@ agent_record(struct agent *a, char type, const char *payload, size_t len)
 	if (ok) {
 		if (msg.what == AGENT_STARTED)
 			a->ran = true;
+		if (msg.pid > 1)
+			a->child = msg.pid;
 		agent_tell(a, &msg);
 	}
 	free(copy);
@@ -272,6 +275,10 @@ agent_reaped_cb(pid_t pid, int status, void *arg)
 		msg.code = rec.code;
 		msg.signo = rec.signo;
 	}
+	/* The shim was killed. The kernel has killed the agent's first process
+	 * with it; do the same to its group. What left the group is lost. */
+	if (!a->finished && msg.what == AGENT_LOST && a->child > 1)
+		kill(-a->child, SIGKILL);
 	agent_tell(a, &msg);
 	agent_leave(a);
 }

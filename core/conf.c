@@ -22,8 +22,9 @@ extern char **environ;
  * tests, not ours to read. A name that ends in '_' stands for all that start
  * with it. */
 static const char *const foreign_env[] = {
-	"COLIBRI_AGENT_ID", "COLIBRI_JAIL_NAME", "COLIBRI_REQUEST_ID",
-	"COLIBRI_SESSION_ID", "COLIBRI_TEST_",
+	"COLIBRI_AGENT_ID", "COLIBRI_BW_DIR", "COLIBRI_JAIL_NAME",
+	"COLIBRI_REQUEST_ID", "COLIBRI_SESSION_ID", "COLIBRI_SYSTEM_PROMPT",
+	"COLIBRI_TEST_",
 };
 
 void

@@ -6,9 +6,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#ifdef __FreeBSD__
-#include <sys/sysctl.h>
-#endif
 
 #include <limits.h>
 #include <stdlib.h>
@@ -17,6 +14,7 @@
 
 #include "conf_priv.h"
 #include "mem.h"
+#include "platform.h"
 
 #ifdef __FreeBSD__
 #define RUN_DIR		"/var/run/colibri"
@@ -36,24 +34,6 @@
 
 #define SOCKET_PATH_MAX	(sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
-/* Absolute path of the running program in buf, or -1. */
-static int
-default_executable(char *buf, size_t size)
-{
-#ifdef __FreeBSD__
-	int mib[] = { CTL_KERN, KERN_PROC, KERN_PROC_PATHNAME, -1 };
-
-	return sysctl(mib, ARRAY_LEN(mib), buf, &size, NULL, 0);
-#else
-	ssize_t n = readlink("/proc/self/exe", buf, size - 1);
-
-	if (n < 0)
-		return -1;
-	buf[n] = '\0';
-	return 0;
-#endif
-}
-
 /* A build tree runs from itself: its programs are one or two directories below
  * the one that holds lua/colibri. */
 static char *
@@ -65,7 +45,7 @@ default_share_dir(const struct conf *c)
 	int up;
 
 	(void)c;
-	if (default_executable(path, sizeof(path)) != 0)
+	if (platform_executable(path, sizeof(path)) != 0)
 		path[0] = '\0';
 	for (up = 0; (slash = strrchr(path, '/')) != NULL && up <= 2; up++) {
 		*slash = '\0';
@@ -139,7 +119,7 @@ const struct conf_row conf_rows[] = {
 	    "directory of the file vault"),
 	  .kind = CONF_PATH, .compute = default_vault_dir },
 	{ ITEM(jail_backend, "JAIL_BACKEND", "jail-backend",
-	    "jail launcher: jexec, bwrap, nspawn, none"),
+	    "jail launcher: jexec, jail, bwrap, nspawn, none"),
 	  .kind = CONF_WORD, .def = JAIL_BACKEND },
 	{ ITEM(jail_priv_mode, "JAIL_PRIV_MODE", "jail-priv-mode",
 	    "how the launcher becomes root: none, mdo, sudo"),

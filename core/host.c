@@ -56,6 +56,7 @@ host_open_libs(lua_State *L)
 {
 	lua_open_all(L);
 	vm_preload(L, "core.server", luaopen_core_server);
+	vm_preload(L, "core.stdio", luaopen_core_stdio);
 	return 0;
 }
 

@@ -18,8 +18,7 @@ struct loop *host_loop(struct colibri *h);
 const struct conf *host_conf(struct colibri *h);
 struct vm *host_vm(struct colibri *h);
 
-/* Bindings that live in the front. core.server is registered by host_new();
- * core.stdio only by the programs that have a terminal. */
+/* Bindings that live in the front; host_new() registers them. */
 int luaopen_core_server(struct lua_State *L);
 int luaopen_core_stdio(struct lua_State *L);
 

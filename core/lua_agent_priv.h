@@ -24,9 +24,9 @@ LIST_HEAD(lagent_waits, lagent_wait);
 
 /* All agents of a vm: VM_AGENTS. */
 struct lagents {
-	LIST_HEAD(, lagent) list;
+	LIST_HEAD(lagent_list, lagent) list;
 	struct lagent_reports queue;	/* not yet fetched, in order */
-	TAILQ_HEAD(, lagent_next) waiting;	/* for a report */
+	TAILQ_HEAD(lagent_nexts, lagent_next) waiting;	/* for a report */
 };
 
 /* One agent. It lives while it runs, has a handle or unfetched reports. */

@@ -94,16 +94,22 @@ enc_escape(struct buf *out, unsigned char c)
 	}
 }
 
+static bool
+enc_is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* A string with something to escape or repair in it. */
 static void
-enc_string(struct buf *out, const char *s, size_t len)
+enc_escaped(struct buf *out, const char *s, size_t len)
 {
 	const unsigned char *p = (const unsigned char *)s;
 	size_t i = 0, from = 0, n;
 
 	buf_add(out, "\"", 1);
 	while (i < len) {
-		if (p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' &&
-		    p[i] != '\\') {
+		if (enc_is_plain(p[i])) {
 			i++;
 			continue;
 		}
@@ -121,6 +127,25 @@ enc_string(struct buf *out, const char *s, size_t len)
 	}
 	buf_add(out, s + from, len - from);
 	buf_add(out, "\"", 1);
+}
+
+static void
+enc_string(struct buf *out, const char *s, size_t len)
+{
+	size_t i = 0;
+	char *to;
+
+	while (i < len && enc_is_plain((unsigned char)s[i]))
+		i++;
+	if (i < len) {
+		enc_escaped(out, s, len);
+		return;
+	}
+	to = buf_reserve(out, len + 2);
+	*to++ = '"';
+	memcpy(to, s, len);
+	to[len] = '"';
+	out->len += len + 2;
 }
 
 static int

@@ -112,6 +112,38 @@ luaopen_core_clock(lua_State *L)
 
 #define LOG_FIELDS_MAX	16
 
+static int
+log_field_compare(const void *a, const void *b)
+{
+	return strcmp(((const struct log_field *)a)->key,
+	    ((const struct log_field *)b)->key);
+}
+
+/* Fill fields from the table at index 4, sorted by key; the texts stay on the
+ * stack. */
+static size_t
+log_collect(lua_State *L, struct log_field *fields)
+{
+	size_t n = 0;
+
+	luaL_checktype(L, 4, LUA_TTABLE);
+	lua_settop(L, 4);
+	luaL_checkstack(L, LOG_FIELDS_MAX + 4, "log fields");
+	lua_pushnil(L);
+	while (n < LOG_FIELDS_MAX && lua_next(L, 4) != 0) {
+		if (lua_type(L, -2) != LUA_TSTRING) {
+			lua_pop(L, 1);
+			continue;
+		}
+		fields[n].key = lua_tostring(L, -2);
+		fields[n++].value = luaL_tolstring(L, -1, NULL);
+		lua_remove(L, -2);	/* the value; its text stays */
+		lua_insert(L, -2);	/* below the key, for lua_next */
+	}
+	qsort(fields, n, sizeof(*fields), log_field_compare);
+	return n;
+}
+
 /* log.write(level, topic, message[, fields]): fields is a table of strings,
  * numbers and booleans; a secret is written as [secret]. */
 static int
@@ -127,24 +159,8 @@ llog_write(lua_State *L)
 	    1, "no such level");
 	if (!log_enabled(level))
 		return 0;
-	if (!lua_isnoneornil(L, 4)) {
-		luaL_checktype(L, 4, LUA_TTABLE);
-		lua_settop(L, 4);
-		luaL_checkstack(L, LOG_FIELDS_MAX * 2 + 4, "log fields");
-		lua_pushnil(L);
-		while (n < LOG_FIELDS_MAX && lua_next(L, 4) != 0) {
-			if (lua_type(L, -2) == LUA_TSTRING) {
-				fields[n].key = lua_tostring(L, -2);
-				fields[n].value = luaL_tolstring(L, -1, NULL);
-				n++;
-				lua_remove(L, -2);	/* keep the text */
-				lua_pushvalue(L, -2);	/* key for next */
-				lua_remove(L, -3);
-			} else {
-				lua_pop(L, 1);
-			}
-		}
-	}
+	if (!lua_isnoneornil(L, 4))
+		n = log_collect(L, fields);
 	log_write(level, topic, msg, fields, n);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <lua.h>
 #include <lauxlib.h>
 
+#include "log.h"
 #include "lx.h"
 
 #define ERR_CLASS	"colibri.err"
@@ -257,12 +258,15 @@ lsecret_tostring(lua_State *L)
 	return 1;
 }
 
-/* secret:reveal() -> string. The explicit way out; callers record it. */
+/* secret:reveal() -> string. The explicit way out, recorded in the log with
+ * the script and line that took it. */
 static int
 lsecret_reveal(lua_State *L)
 {
 	struct secret *s = lx_checksecret(L, 1);
 
+	luaL_where(L, 1);
+	log_info("secret", "%sa secret was revealed", lua_tostring(L, -1));
 	lua_pushlstring(L, secret_bytes(s), secret_len(s));
 	return 1;
 }

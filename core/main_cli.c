@@ -10,7 +10,6 @@
 
 #include "host.h"
 #include "log.h"
-#include "vm_load.h"
 
 static void
 done_cb(int status, const char *message, void *arg)
@@ -46,7 +45,6 @@ main(int argc, char **argv)
 		fprintf(stderr, "colibri: %s: %s\n", e.code, e.text);
 		return 1;
 	}
-	colibri_add_module(host, "core.stdio", luaopen_core_stdio);
 	colibri_start(host, "colibri.cli", argc - 1, argv + 1, done_cb, host);
 	status = colibri_run(host);
 	colibri_free(host);

@@ -41,6 +41,10 @@ main(int argc, char **argv)
 		return status;
 	main_harden();
 	log_setup(STDERR_FILENO, args.conf->log_level, args.conf->log_format);
+	secret_unref(secret_new("probe", 5));
+	if (!secret_locked())
+		log_warn("daemon", "secrets cannot be locked in memory; raise "
+		    "the limit (ulimit -l)");
 	host = host_new(args.conf, NULL, &e);
 	if (host == NULL) {
 		log_error("daemon", "%s: %s", e.code, e.text);

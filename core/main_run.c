@@ -45,7 +45,6 @@ main(int argc, char **argv)
 		fprintf(stderr, "colibri-run: %s: %s\n", e.code, e.text);
 		return 2;
 	}
-	colibri_add_module(host, "core.stdio", luaopen_core_stdio);
 	colibri_start(host, "colibri.run", args.argc, args.argv, done_cb,
 	    host);
 	status = colibri_run(host);

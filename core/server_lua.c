@@ -49,6 +49,20 @@ lserver_close(lua_State *L)
 	return 0;
 }
 
+/* server:counts() -> connections open, requests ever: cheap, for `status` */
+static int
+lserver_counts(lua_State *L)
+{
+	struct server **s = luaL_checkudata(L, 1, SERVER_CLASS);
+	struct server_stats stats = { 0 };
+
+	if (*s != NULL)
+		server_stats(*s, &stats);
+	lua_pushinteger(L, (lua_Integer)stats.open);
+	lua_pushinteger(L, (lua_Integer)stats.requests);
+	return 2;
+}
+
 /* server:stats() -> { connections, requests, open, in_flight } */
 static int
 lserver_stats(lua_State *L)
@@ -165,6 +179,7 @@ luaopen_core_server(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
 		{ "close", lserver_close },
+		{ "counts", lserver_counts },
 		{ "stats", lserver_stats },
 		{ NULL, NULL }
 	};

@@ -30,7 +30,7 @@ struct shim_link {
 	int fd;				/* -1: the daemon is gone */
 	struct secret_buf in;		/* holds environment values */
 	size_t used;			/* of in: the record given out last */
-	TAILQ_HEAD(, shim_record) out;
+	TAILQ_HEAD(shim_records, shim_record) out;
 	size_t queued;			/* bytes in out */
 	unsigned long dropped;		/* events not yet reported as such */
 };

@@ -1,7 +1,8 @@
 /*
- * stdio_lua.c - core.stdio: the terminal of colibri and colibri-run.
+ * stdio_lua.c - core.stdio: stdout, stderr and the terminal's width.
  *
- * Only these two programs register it; the daemon's scripts have no stdio.
+ * For the library modules of colibri and colibri-run; scripts get the effects
+ * of `ctx` and not this.
  */
 #include <sys/ioctl.h>
 

@@ -2,7 +2,8 @@
  * task_limit.c - budgets and deadlines: the hook that counts, pauses and kills.
  *
  * The hook runs every HOOK_COUNT instructions of each coroutine of a task. It
- * pauses a task whose slice is over by yielding, where that is possible.
+ * pauses a task whose slice is over by yielding, where that is possible: in a
+ * script, where Lua can yield.
  */
 #include <event2/event.h>
 #include <string.h>
@@ -37,6 +38,16 @@ task_kill_text(const char *code)
 	return "cancelled";
 }
 
+/* Is the function that runs one of the shipped library (lua/...)? Its code
+ * between two waits is atomic: tasks are neither paused nor killed in it, so
+ * that it may test and set. Scripts are. */
+static bool
+in_library(lua_State *L, lua_Debug *ar)
+{
+	lua_getinfo(L, "S", ar);
+	return strncmp(ar->source, "@lua/", 5) == 0;
+}
+
 /* Runs every HOOK_COUNT instructions of a task's coroutines. */
 static void
 task_hook(lua_State *L, lua_Debug *ar)
@@ -45,7 +56,6 @@ task_hook(lua_State *L, lua_Debug *ar)
 	struct task *t = ts->running;
 	double now;
 
-	(void)ar;
 	if (t == NULL)
 		return;
 	if (t->instructions != INT64_MAX) {
@@ -61,7 +71,7 @@ task_hook(lua_State *L, lua_Debug *ar)
 			luaL_error(L, "close handlers used up their budget");
 		return;
 	}
-	if (t->kill == NULL && now < ts->slice_end)
+	if ((t->kill == NULL && now < ts->slice_end) || in_library(L, ar))
 		return;
 	if (lua_isyieldable(L) && t->nowait_calls == 0 &&
 	    ts->nowait == NULL) {

@@ -21,10 +21,17 @@ function M.bind(ctx)
   return setmetatable({ ctx = ctx, detail = nil, subject_name = nil }, Audit)
 end
 
---- What the change is about (tenant or agent id) and further facts.
+--- What the change is about (tenant or agent id; the first one named stays)
+-- and further facts.
 -- @param detail table|nil: encoded as JSON; names and numbers only
 function Audit:subject(name, detail)
-  self.subject_name, self.detail = name, detail
+  self.subject_name = self.subject_name or name
+  if detail then
+    self.detail = self.detail or {}
+    for key, value in pairs(detail) do
+      self.detail[key] = value
+    end
+  end
 end
 
 --- Insert the row inside a transaction of the command.

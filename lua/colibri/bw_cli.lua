@@ -76,7 +76,8 @@ local function run(cli, step, argv, opts)
   end
   local r, e = cli.ctx.proc.run {
     cli.program, "--response", env = env, cwd = cli.dir, input = opts.input, timeout = cli.timeout,
-    secret_output = true, max_stdout = opts.max_stdout or SMALL_OUTPUT, max_stderr = ERROR_OUTPUT, table.unpack(argv),
+    secret_output = true, max_stdout = opts.max_stdout or SMALL_OUTPUT, max_stderr = ERROR_OUTPUT,
+    kill_on_overflow = true, table.unpack(argv),
   }
   if not r then
     return fail("VaultNotConfigured", "%s", e.message)

@@ -231,7 +231,7 @@ function M.run(ctx, proof, names, cleanup, next_signal)
   local _, e = steps:wait()
   watcher:cancel()
   if proof.reported < #names then
-    report_interrupted(ctx, proof, names, interrupted and err.new("Interrupted", "by signal %s", interrupted) or e)
+    report_interrupted(ctx, proof, names, interrupted and err.new("Cancelled", "ended by signal %s", interrupted) or e)
   end
   local outcome, what, seconds, summary = run_step(ctx, proof, cleanup)
   report(ctx, #names + 1, cleanup, outcome, what, seconds, summary)

@@ -11,6 +11,7 @@ local params = require "colibri.params"
 local sandbox = require "colibri.sandbox"
 local script = require "core.script"
 local sys = require "core.sys"
+local task = require "core.task"
 
 local M = {}
 
@@ -118,7 +119,8 @@ local function load_file(layer, name, path, lower)
     e.where = e.where or source
     return nil, e
   end
-  local def, call_err = script.call(fn)
+  -- A task of its own: a file that loops for ever spends its own budget.
+  local def, call_err = task.go(fn):wait()
   if def == nil then
     if not call_err then
       return fail(source, "the script returned nothing")
@@ -185,7 +187,7 @@ local function add_aliases(gen, errors)
   end
 end
 
---- Build a new generation.
+--- Build a new generation. Waits.
 -- @return generation { number, commands, aliases, hooks = { event = ordered list }, jail,
 --   policy, providers, steps, vault, entries } | nil, list of errors, each with `where`.
 function M.build()

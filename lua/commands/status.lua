@@ -1,7 +1,7 @@
 local json = require "core.json"
 
 local FIELDS = { "version", "protocol", "api", "platform", "pid", "uptime", "generation", "agents", "connections",
-  "requests", "agent_states", "vault", "stats", "conf" }
+  "requests", "agent_states", "server", "vault", "stats", "conf" }
 local ORDER = json.ordered(FIELDS)
 
 return {
@@ -14,15 +14,15 @@ return {
   columns = FIELDS,
   run = function(ctx, args)
     local sys, host = ctx.sys, ctx.host
-    local server = host.server:stats()
+    local open, requests = host.server:counts()
     local agents, states = host.count_agents(args.full)
     local out = setmetatable({
       version = sys.version, protocol = sys.protocol, api = sys.api, platform = sys.platform, pid = sys.pid,
       uptime = math.floor(ctx.clock.now() - host.started), generation = ctx.gen.number, agents = agents,
-      connections = server.open, requests = server.requests, agent_states = states,
+      connections = open, requests = requests, agent_states = states,
     }, ORDER)
     if args.full then
-      out.stats, out.vault, out.conf = sys.stats(), host.vault:status(), {}
+      out.stats, out.server, out.vault, out.conf = sys.stats(), host.server:stats(), host.vault:status(), {}
       for name, value in pairs(ctx.conf) do
         out.conf[name] = value
       end
