@@ -48,7 +48,7 @@ LDLIBS	= $(shell $(PKG_CONFIG) --libs $(PC)) -lm
 # Everything but the mains is libcolibri.a. The shim and the test agent are
 # programs of their own: small, without Lua, SQLite or libevent.
 HOST_MAINS = main_daemon main_cli main_run
-HOST_EXTRA = main_common stdio_lua
+HOST_EXTRA = main_common
 SHIM_SRC = $(wildcard core/agent_shim*.c core/shim_*.c)
 OWN_SRC	= $(HOST_MAINS:%=core/%.c) $(HOST_EXTRA:%=core/%.c) $(SHIM_SRC) \
 	core/test_agent.c
@@ -57,7 +57,7 @@ LIB_OBJ	= $(LIB_SRC:core/%.c=$(BUILD)/obj/%.o)
 LIB	= $(BUILD)/libcolibri.a
 HOST_OBJ = $(HOST_EXTRA:%=$(BUILD)/obj/%.o)
 SHIM_OBJ = $(SHIM_SRC:core/%.c=$(BUILD)/obj/%.o) \
-	$(patsubst %,$(BUILD)/obj/%.o,err mem)
+	$(patsubst %,$(BUILD)/obj/%.o,err mem platform secret secret_redact)
 
 PROGRAMS = $(patsubst %,$(BUILD)/%,colibri-daemon colibri colibri-run \
 	colibri-agent-shim colibri-test-agent)

@@ -5,6 +5,11 @@
 # build/. Repeats without harm; as root, or as a user with sudo.
 set -eu
 cd "$(dirname "$0")/.."
+# Nothing runs from files that others could write to, as a clone made under
+# umask 002 would have them.
+umask 022
+chmod go-w . 2>/dev/null || :
+chmod -R go-w lua hooks scripts tests 2>/dev/null || :
 
 say() {
 	echo "colibri: $*" >&2
@@ -46,6 +51,8 @@ if [ "$status" != 0 ]; then
 	say "the proof failed; the lines that begin with 'not ok' say where"
 	exit "$status"
 fi
+sudo="sudo "
+[ "$(id -u)" != 0 ] || sudo=
 cat <<END
 
 It works. A tenant was registered, an agent ran in a jail, and its secrets lay
@@ -55,5 +62,5 @@ beside it at 0600. What to type next:
   build/colibri help                             every command of the socket CLI
   build/colibri-daemon --help                    every setting
   sh scripts/test.sh                             every test
-  sudo $make install                              then docs/RUNBOOK.md, step by step
+  $sudo$make install                              then docs/RUNBOOK.md, step by step
 END

@@ -5,6 +5,11 @@
 # user with sudo.
 set -eu
 cd "$(dirname "$0")/.."
+# Nothing runs from files that others could write to, as a clone made under
+# umask 002 would have them.
+umask 022
+chmod go-w . 2>/dev/null || :
+chmod -R go-w lua hooks scripts tests 2>/dev/null || :
 
 make="make"
 [ "$(uname -s)" != FreeBSD ] || make="gmake"

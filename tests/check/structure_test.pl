@@ -116,7 +116,7 @@ my $protocol = -e 'docs/PROTOCOL.md' ? slurp('docs/PROTOCOL.md') : '';
 my %codes;
 for my $file (@c, glob('lua/*/*.lua'), glob('lua/*/*/*.lua'), glob('hooks/*/*.lua')) {
 	my $text = slurp($file);
-	$codes{$1} //= $file while $text =~ /err_(?:set|sys)\(\s*\w+,\s*"([A-Z]\w+)"/g;
+	$codes{$1} //= $file while $text =~ /err_(?:set|sys)\(\s*&?[\w>.-]+,\s*"([A-Z]\w+)"/g;
 	$codes{$1} //= $file while $text =~ /err\.new\(\s*"([A-Z]\w+)"/g;
 	$codes{$1} //= $file while $text =~ /\bcode = "([A-Z]\w+)"/g;
 }

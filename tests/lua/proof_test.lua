@@ -106,7 +106,7 @@ t.test("a signal ends the steps, not the clean-up", function()
   t.eq(run(f, { "a", "b", "c" }, "d", function() return signals:get() end), 1)
   t.eq(f.ran, { "a", "b", "d" })
   t.ok(cleaned)
-  t.ok(f.text:find("not ok 2 - b # 0 ms\n# Interrupted: by signal INT\nok 3 - c # SKIP", 1, true), f.text)
+  t.ok(f.text:find("not ok 2 - b # 0 ms\n# Cancelled: ended by signal INT\nok 3 - c # SKIP", 1, true), f.text)
 end)
 
 t.test("poll: until true, a fatal error, or the time is over", function()

@@ -124,7 +124,7 @@ TEST(a_killed_shim_is_lost_and_takes_the_agent_along)
 	struct agent *a;
 
 	setup();
-	a = start_sh("echo '{\"n\":1}'; exec sleep 1000",
+	a = start_sh("sh -c 'echo $$ >$T/pid; echo {}; exec sleep 1000'; wait",
 	    (struct agent_spec){ 0 }, &seen);
 	UNTIL(seen_has(&seen, 'P') && seen.events == 1);
 	CHECK_INT(kill(agent_shim_pid(a), SIGKILL), 0);
@@ -132,6 +132,7 @@ TEST(a_killed_shim_is_lost_and_takes_the_agent_along)
 	CHECK_STR(seen.seq, "PL");
 	CHECK_INT(found(&rec), AGENT_GONE);
 	UNTIL(is_dead(seen.pid));
+	UNTIL(is_dead((pid_t)atol(content("pid"))));
 	teardown();
 }
 
