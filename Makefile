@@ -39,7 +39,7 @@ HARDEN	= -fPIC -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=a
 LDHARDEN = -fsanitize=$(SAN) -pie
 OPT	= -O1 -g
 endif
-CPPFLAGS += -Icore -D_GNU_SOURCE $(shell $(PKG_CONFIG) --cflags $(PC)) \
+CPPFLAGS += -iquote core -D_GNU_SOURCE $(shell $(PKG_CONFIG) --cflags $(PC)) \
 	-DCOLIBRI_PREFIX='"$(PREFIX)"'
 CFLAGS	?=
 ALL_CFLAGS = -std=c11 $(OPT) $(WARN) $(HARDEN) $(CPPFLAGS) $(CFLAGS)

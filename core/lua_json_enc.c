@@ -173,13 +173,18 @@ enc_member(lua_State *L, struct buf *out, bool *first, int depth,
 {
 	const char *key;
 	size_t len;
+	char *to;
 
-	if (!*first)
-		buf_add(out, ",", 1);
-	*first = false;
 	key = lua_tolstring(L, -2, &len);
+	to = buf_reserve(out, 1);
+	if (!*first) {
+		*to = ',';
+		out->len++;
+	}
+	*first = false;
 	enc_string(out, key, len);
-	buf_add(out, ":", 1);
+	*buf_reserve(out, 1) = ':';
+	out->len++;
 	if (enc_value(L, lua_gettop(L), out, depth + 1, e) != 0)
 		return -1;
 	lua_pop(L, 1);

@@ -433,6 +433,15 @@ ltask_deadline(lua_State *L)
 	return 0;
 }
 
+/* task.arm(): from here on the running task is counted, paused and killed */
+static int
+ltask_arm(lua_State *L)
+{
+	lx_checknargs(L, 0);
+	task_arm(L);
+	return 0;
+}
+
 /* task.count() -> tasks, ops */
 static int
 ltask_count(lua_State *L)
@@ -467,6 +476,7 @@ luaopen_core_task(lua_State *L)
 		{ "timeout", ltask_timeout },
 		{ "waiter", ltask_waiter },
 		{ "self", ltask_self },
+		{ "arm", ltask_arm },
 		{ "deadline", ltask_deadline },
 		{ "count", ltask_count },
 		{ NULL, NULL }

@@ -88,7 +88,7 @@ xasprintf(const char *fmt, ...)
 }
 
 char *
-buf_reserve(struct buf *b, size_t more)
+buf_grow(struct buf *b, size_t more)
 {
 	if (more > SIZE_MAX / 2 - b->len)
 		mem_exhausted();

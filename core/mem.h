@@ -31,7 +31,12 @@ struct buf {
 };
 
 /* Make room for `more` further bytes; returns where they go. */
-char *buf_reserve(struct buf *b, size_t more);
+char *buf_grow(struct buf *b, size_t more);
+static inline char *
+buf_reserve(struct buf *b, size_t more)
+{
+	return b->cap - b->len >= more ? b->data + b->len : buf_grow(b, more);
+}
 void buf_add(struct buf *b, const void *p, size_t len);
 void buf_add_str(struct buf *b, const char *s);
 

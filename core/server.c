@@ -400,7 +400,7 @@ server_new(lua_State *L, struct err *e)
 	    .idle_timeout = conf->idle_timeout };
 	s->task_limits = (struct task_limits){
 	    .instructions = conf->script_instructions,
-	    .memory = conf->script_memory };
+	    .memory = conf->script_memory, .arm_later = true };
 	LIST_INIT(&s->conns);
 	lua_getfield(L, -1, "failed");
 	s->failed_ref = luaL_ref(L, LUA_REGISTRYINDEX);

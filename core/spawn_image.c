@@ -14,11 +14,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <string.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <linux/../spawn.h>	/* <spawn.h>; under -Icore that would be ours */
-#endif
 
 #include "spawn_priv.h"
 

@@ -365,7 +365,6 @@ task_take(lua_State *L, struct tasks *ts)
 		return t;
 	}
 	co = lua_newthread(L);
-	task_set_hook(co);
 	anchor = luaL_ref(L, LUA_REGISTRYINDEX);
 	t = xcalloc(1, sizeof(*t));
 	t->vm = ts->vm;
@@ -400,6 +399,10 @@ task_start(lua_State *L, int nargs, const char *name,
 		    (t->deadline == 0 || t->deadline > parent->deadline))
 			t->deadline = parent->deadline;
 	}
+	if (limits->arm_later)
+		lua_sethook(t->co, NULL, 0, 0);
+	else
+		task_set_hook(t->co);
 	LIST_INSERT_HEAD(&ts->alive, t, all);
 	ts->nalive++;
 	if (!lua_checkstack(t->co, nargs + 8))

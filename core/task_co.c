@@ -103,7 +103,7 @@ co_run(lua_State *L, lua_State *co, int nargs, bool wrap)
 	bool outer_waits = t == NULL || lua_isyieldable(L);
 	int nres = 0, status;
 
-	if (lua_gethook(co) == NULL)
+	if (lua_gethook(co) == NULL && lua_gethook(L) != NULL)
 		task_set_hook(co);
 	if (!outer_waits)
 		t->nowait_calls++;

@@ -98,6 +98,17 @@ task_set_hook(lua_State *co)
 	lua_sethook(co, task_hook, LUA_MASKCOUNT, HOOK_COUNT);
 }
 
+void
+task_arm(lua_State *L)
+{
+	struct task *t = task_running(vm_of(L));
+
+	if (lua_gethook(L) == NULL)
+		task_set_hook(L);
+	if (t != NULL && lua_gethook(t->co) == NULL)
+		task_set_hook(t->co);
+}
+
 static void
 task_deadline_cb(evutil_socket_t fd, short what, void *arg)
 {

@@ -11,6 +11,7 @@ local json = require "core.json"
 local log = require "colibri.log"
 local provision = require "colibri.provision"
 local sys = require "core.sys"
+local task = require "core.task"
 
 local M = {}
 
@@ -335,6 +336,16 @@ function M.supervise(ctx, gen)
   end
 end
 
+-- An adopted agent reports to nobody: wait until its lock is free.
+local function watch_adopted(ctx, agent_id)
+  local ended, e = core_agent.wait_found(agent_dir(agent_id))
+  local ok
+  ok, e = M.record_end(ctx, agent_id, ended or { lost = true, why = e })
+  if not ok then
+    log.error("agent", "end not recorded", { agent = agent_id, code = e.code, error = e.message })
+  end
+end
+
 --- After a start: what became of the agents of an earlier daemon. Waits.
 function M.adopt(ctx)
   local rows, e = ctx.db:all("SELECT agent_id FROM agents WHERE status IN ('starting', 'running')")
@@ -345,6 +356,7 @@ function M.adopt(ctx)
     local found = core_agent.find(agent_dir(row.agent_id))
     if found and found.found == "alive" then
       live[row.agent_id] = { state = "idle", adopted = true }
+      task.spawn_detached("agent " .. row.agent_id, watch_adopted, ctx, row.agent_id)
       log.info("agent", "agent adopted", { agent = row.agent_id })
     else
       local ok

@@ -9,6 +9,7 @@ local audit = require "colibri.audit"
 local log = require "colibri.log"
 local sandbox = require "colibri.sandbox"
 local tenants = require "colibri.tenants"
+local core_proc = require "core.proc"
 local core_task = require "core.task"
 
 local M = {}
@@ -16,7 +17,8 @@ local M = {}
 -- Effects that are the same for everybody; setup() adds the daemon's own.
 local shared = {
   fs = sandbox.readonly(require "core.fs", "ctx.fs"),
-  proc = sandbox.readonly(require "core.proc", "ctx.proc"),
+  proc = sandbox.readonly({ run = core_proc.run, start = core_proc.start, find = core_proc.find,
+    fd_of = core_proc.fd_of }, "ctx.proc"),
   clock = sandbox.readonly(require "core.clock", "ctx.clock"),
   json = sandbox.readonly(require "core.json", "ctx.json"),
   sys = sandbox.readonly(require "core.sys", "ctx.sys"),

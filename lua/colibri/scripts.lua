@@ -103,6 +103,19 @@ local function source_of(layer, name)
   return layer .. "/" .. name .. ".lua"
 end
 
+-- A site's functions run with the limits armed; see core/task.h.
+local function arm(def)
+  for key, fn in pairs(def) do
+    if type(fn) == "function" then
+      def[key] = function(...)
+        task.arm()
+        return fn(...)
+      end
+    end
+  end
+  return def
+end
+
 -- Load one file of one layer. `lower` is what stock() returns, or nil.
 local function load_file(layer, name, path, lower)
   local source = source_of(layer, name)
@@ -131,7 +144,7 @@ local function load_file(layer, name, path, lower)
   if not ok then
     return nil, why
   end
-  return def
+  return layer == "site" and arm(def) or def
 end
 
 -- Load the winner of one name; the shipped file is loaded too when a site file

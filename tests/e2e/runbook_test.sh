@@ -109,6 +109,7 @@ step_5() {
 	    'vault provision complete .*result=provisioned'
 }
 
+# shellcheck disable=SC2317 # by wait_for
 is_done() {
 	say colibri get-agent "$agent" --json
 	printf '%s\n' "$out" | grep -q '"state":"done"'
@@ -128,6 +129,7 @@ events() {
 	fi
 }
 
+# shellcheck disable=SC2317 # by wait_for
 is_gone() {
 	! kill -0 "$1" 2>/dev/null
 }
