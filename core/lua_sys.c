@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <math.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -225,6 +226,26 @@ lsys_lookup_user(lua_State *L)
 	return 1;
 }
 
+/* sys.uuid() -> a random UUID (RFC 9562, version 4) */
+static int
+lsys_uuid(lua_State *L)
+{
+	unsigned char b[16];
+	char text[40];
+
+	lx_checknargs(L, 0);
+	if (getentropy(b, sizeof(b)) != 0)
+		return luaL_error(L, "no random bytes from the system");
+	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+	snprintf(text, sizeof(text), "%02x%02x%02x%02x-%02x%02x-%02x%02x-"
+	    "%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4],
+	    b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+	    b[15]);
+	lua_pushstring(L, text);
+	return 1;
+}
+
 /* sys.hostname() -> string */
 static int
 lsys_hostname(lua_State *L)
@@ -311,6 +332,7 @@ luaopen_core_sys(lua_State *L)
 	static const luaL_Reg funcs[] = {
 		{ "stats", lsys_stats },
 		{ "lookup_user", lsys_lookup_user },
+		{ "uuid", lsys_uuid },
 		{ "hostname", lsys_hostname },
 		{ "jail_lookup", lsys_jail_lookup },
 		{ "program", lsys_program },

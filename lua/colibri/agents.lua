@@ -122,15 +122,6 @@ local function plan(ctx, spawn)
   return { argv = launched, env = env }
 end
 
-local function new_id()
-  local hex = {}
-  for i = 1, 8 do
-    hex[i] = ("%04x"):format(math.random(0, 0xffff))
-  end
-  return table.concat(hex, "", 1, 2) .. "-" .. hex[3] .. "-" .. hex[4] .. "-" .. hex[5] .. "-" ..
-    table.concat(hex, "", 6, 8)
-end
-
 -- The row of an agent that is about to start. Waits for the commit.
 local function insert(ctx, spawn)
   return ctx.db:write(function(tx)
@@ -192,7 +183,7 @@ end
 
 -- The facts of a spawn request, with everything filled in.
 local function complete(args)
-  local spawn = { agent_id = new_id(), provider = args.provider, model = args.model,
+  local spawn = { agent_id = sys.uuid(), provider = args.provider, model = args.model,
     session_id = args.session_id, system_prompt = args.system_prompt, args = args.arg or {},
     jail_name = args.jail_name, jail_root = args.jail_root, provision = args.provision }
   spawn.session_id = spawn.session_id or "session-" .. spawn.agent_id:sub(1, 8)

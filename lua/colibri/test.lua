@@ -70,7 +70,8 @@ end
 --- Truth; returns v.
 function M.ok(v, message)
   if not v then
-    fail(2, "%s", message and tostring(message) or "expected a true value")
+    local why = type(message) == "table" and message.code and message.code .. ": " .. tostring(message.message)
+    fail(2, "%s", why or message and tostring(message) or "expected a true value")
   end
   return v
 end
