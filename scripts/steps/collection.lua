@@ -54,7 +54,7 @@ return {
     if proof.vault == "file" then
       return make_file(ctx, proof)
     end
-    return "skip", ("yours to make in the web vault: collection '%s', login item '%s' with a throwaway password, readable by the bootstrap account")
-      :format(proof.tenant, proof.key)
+    return "skip", ("yours to make in the web vault: collection '%s' with a login item '%s' whose password is a " ..
+      "throwaway value; the bootstrap account must be able to read it"):format(proof.tenant, proof.key)
   end,
 }

@@ -7,7 +7,7 @@
  * lines that come back. "%d" in LINE becomes a running number. Prints
  *	requests-per-second p50-us p99-us cpu-us-per-request
  * the last from /proc/PID/stat: user + system time of the server, which is
- * steady where the rate is not.
+ * steady where the rate is not. A reply that begins with {"ok":false ends it.
  */
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -28,6 +28,7 @@ struct conn {
 	int fd;
 	double sent[PIPELINE_MAX];	/* ring: when each was sent */
 	unsigned first, count;
+	int cut;			/* a reply came in part */
 };
 
 static double samples[SAMPLES_MAX];
@@ -105,8 +106,10 @@ send_requests(struct conn *c, const char *line, unsigned n)
 static unsigned
 read_replies(struct conn *c)
 {
+	static const char bad[] = "{\"ok\":false";
 	static char in[1 << 16];
-	ssize_t n = read(c->fd, in, sizeof(in)), i;
+	ssize_t n = read(c->fd, in, sizeof(in));
+	const char *p = in, *nl;
 	unsigned done = 0;
 	double t = now();
 
@@ -114,8 +117,14 @@ read_replies(struct conn *c)
 		fprintf(stderr, "load: the server closed a connection\n");
 		exit(1);
 	}
-	for (i = 0; i < n; i++) {
-		if (in[i] != '\n' || c->count == 0)
+	for (; (nl = memchr(p, '\n', (size_t)(in + n - p))) != NULL;
+	    p = nl + 1) {
+		if (!c->cut && strncmp(p, bad, sizeof(bad) - 1) == 0) {
+			fprintf(stderr, "load: %.*s\n", (int)(nl - p), p);
+			exit(1);
+		}
+		c->cut = 0;
+		if (c->count == 0)
 			continue;
 		if (nsamples < SAMPLES_MAX)
 			samples[nsamples++] = t - c->sent[c->first];
@@ -123,6 +132,8 @@ read_replies(struct conn *c)
 		c->count--;
 		done++;
 	}
+	if (p != in + n)
+		c->cut = 1;
 	return done;
 }
 
