@@ -23,6 +23,16 @@ includedir = $(PREFIX)/include
 sharedir = $(PREFIX)/share/colibri
 mandir	= $(PREFIX)/share/man
 
+ifeq ($(shell uname -s),FreeBSD)
+SERVICE	= scripts/rc.d/colibri_daemon
+SERVICE_MODE = 555
+servicedir = $(PREFIX)/etc/rc.d
+else
+SERVICE	= scripts/systemd/colibri-daemon.service
+SERVICE_MODE = 644
+servicedir = $(PREFIX)/lib/systemd/system
+endif
+
 # Debian and FreeBSD name Lua's pkg-config file differently.
 LUA_PC	:= $(shell for p in lua5.4 lua-5.4 lua54; do \
 	$(PKG_CONFIG) --exists $$p && echo $$p && break; done)
@@ -139,6 +149,10 @@ install: all
 		install -m 644 $$f $(DESTDIR)$(sharedir)/$$f || exit 1; done
 	install -m 755 scripts/agent-jail-bootstrap.sh \
 		$(DESTDIR)$(sharedir)/scripts
+	install -d $(DESTDIR)$(servicedir)
+	sed 's,/usr/local,$(PREFIX),g' $(SERVICE) \
+		>$(DESTDIR)$(servicedir)/$(notdir $(SERVICE))
+	chmod $(SERVICE_MODE) $(DESTDIR)$(servicedir)/$(notdir $(SERVICE))
 	for m in docs/man/*.[1-9]; do [ -f $$m ] || continue; \
 		install -d $(DESTDIR)$(mandir)/man$${m##*.} && \
 		install -m 644 $$m $(DESTDIR)$(mandir)/man$${m##*.} || exit 1; \
@@ -147,7 +161,9 @@ install: all
 uninstall:
 	rm -f $(patsubst %,$(DESTDIR)$(bindir)/%,colibri colibri-run \
 		colibri-test-agent) $(DESTDIR)$(sbindir)/colibri-daemon \
-		$(DESTDIR)$(libdir)/libcolibri.a $(DESTDIR)$(includedir)/colibri.h
+		$(DESTDIR)$(libdir)/libcolibri.a \
+		$(DESTDIR)$(includedir)/colibri.h \
+		$(DESTDIR)$(servicedir)/$(notdir $(SERVICE))
 	rm -rf $(DESTDIR)$(sharedir) $(DESTDIR)$(libexecdir)
 	for m in docs/man/*.[1-9]; do \
 		rm -f $(DESTDIR)$(mandir)/man$${m##*.}/$${m##*/}; done

@@ -43,7 +43,7 @@ install_one() {
 		rm -rf "$2"
 		mv "$tmp" "$2"
 		# Somebody else was first: ours landed inside theirs.
-		rm -rf "$2/${tmp##*/}"
+		rm -rf "${2:?}/${tmp##*/}"
 	fi
 	rm -rf "$tmp"
 	trap - EXIT HUP INT TERM

@@ -12,7 +12,8 @@ if [ "$(uname -s)" != Linux ]; then
 	exit 0
 fi
 for helper in ask load echo commit started; do
-	[ "$BUILD/bench/$helper" -nt "tests/bench/$helper.c" ] && continue
+	[ -x "$BUILD/bench/$helper" ] && [ -z "$(find "tests/bench/$helper.c" \
+	    -newer "$BUILD/bench/$helper")" ] && continue
 	mkdir -p "$BUILD/bench"
 	# shellcheck disable=SC2046 # lists of flags
 	${CC:-cc} -std=c11 -O2 -Wall -Wextra -D_GNU_SOURCE \
@@ -73,5 +74,5 @@ median() {
 
 # ratio A B
 ratio() {
-	awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b > 0 ? a / b : 0 }'
+	awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", (b > 0 ? a / b : 0) }'
 }

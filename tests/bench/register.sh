@@ -5,7 +5,8 @@
 # shellcheck source=tests/bench/common.sh
 . "$(dirname "$0")/common.sh"
 
-# Two conversions of the load generator's one number.
+# Both become the load generator's one number.
+# shellcheck disable=SC2016 # no shell variables
 request='{"cmd":"register-tenant","tenant_id":"t%1$d","collection_id":"t%1$d"'
 request="$request,\"jail_root_path\":\"$jails/proof0/root\"}"
 serve "$BUILD/colibri-daemon" "$@"

@@ -110,7 +110,7 @@ main(int argc, char **argv)
 {
 	int runs = argc > 3 ? atoi(argv[1]) : 0, i;
 	double ms[RUNS_MAX];
-	long rss, private;
+	long rss = 0, private = 0;
 	pid_t pid;
 
 	if (runs < 1 || runs > RUNS_MAX)

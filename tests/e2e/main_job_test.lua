@@ -90,7 +90,6 @@ t.test("the guards, in their order", function()
   t.eq(#d:call("list-tenants", { all = true }), 2)
   agent = spawn(d, { jail_root = d.base .. "/proof0/root/" })
   t.eq(agent.provision.result, "provisioned", "a trailing slash is no difference")
-  agent = spawn(d, { jail_name = "proof0", jail_root = false })
 end)
 
 t.test("a vault that fails leaves file and status alone", function()

@@ -1,0 +1,249 @@
+-- Scripts that run away: each gets its code with file and line, the daemon lives
+-- on, other clients are not delayed, and nothing is left over.
+local t = require "colibri.test"
+local clock = require "core.clock"
+local scratch = require "colibri.scratch"
+local task = require "core.task"
+
+local HANG = 20 -- seconds after which a daemon counts as hung
+
+-- A command `boom` with this body; the line after `run` is line 3.
+local function boom(body)
+  return "return { api = 1, summary = 'run away', access = 'read', timeout = 60,\n  run = function(ctx)\n" .. body ..
+    "\n  return {}\n  end }\n"
+end
+
+local function daemon(files, flags)
+  local all = { ["site/commands/nap.lua"] =
+    "return { api = 1, summary = 'sleep', access = 'read', run = function(ctx) ctx.task.sleep(0.3) return {} end }\n" }
+  for name, text in pairs(files) do
+    all[name] = text
+  end
+  return scratch.daemon { log_level = "error", files = all,
+    flags = flags or { "--script-instructions", "20000000", "--script-memory", "4194304" } }
+end
+
+-- The reply of a request, and the slowest status of another connection meanwhile.
+local function beside(d, request)
+  local a, b = assert(d:connect()), assert(d:connect())
+  assert(a:request({ cmd = "status" }, HANG))
+  assert(b:request({ cmd = "status" }, HANG))
+  local runaway = task.go(function() return a:request(request, HANG) end)
+  local worst, answered = 0, 0
+  repeat
+    local started = clock.monotonic()
+    local reply, e = b:request({ cmd = "status" }, HANG)
+    if not reply then
+      t.ok(false, "the daemon hangs: " .. tostring(e))
+      d.conn:close()
+      d.conn = nil
+      d:crash()
+      return nil, worst
+    end
+    worst = math.max(worst, clock.monotonic() - started)
+    answered = answered + (reply.ok and 1 or 0)
+  until runaway:done()
+  local reply = runaway:wait()
+  a:close()
+  b:close()
+  t.ok(answered > 0)
+  return reply, worst
+end
+
+local function stats(d)
+  local s = d:call("status", { full = true })
+  return { tasks = s.stats.tasks, ops = s.stats.ops, fds = s.stats.fds, secrets = s.stats.secrets, open = s.server.open }
+end
+
+local function same(a, b)
+  for key, value in pairs(a) do
+    if b[key] ~= value then
+      return false
+    end
+  end
+  return true
+end
+
+-- Run `boom` and require code and where; measure, three tries.
+local function check(body, code, line, options)
+  options = options or {}
+  local d <close> = daemon(options.files or { ["site/commands/boom.lua"] = boom(body) }, options.flags)
+  local file = options.file or "site/commands/boom.lua"
+  d:call("nap")
+  t.eventually(function() return stats(d).open == 1 end)
+  local before = stats(d)
+  for try = 1, 3 do
+    local _, idle = beside(d, { cmd = "nap" })
+    local reply, during = beside(d, { cmd = options.cmd or "boom", trace = true })
+    if not reply then
+      return
+    end
+    local e = reply.error or {}
+    if code then
+      t.eq(e.code, code, e.message)
+      t.eq(e.where, line and file .. ":" .. line)
+      if options.message then
+        t.ok(e.message:find(options.message), e.message)
+      end
+      t.ok(e.traceback and e.traceback:find(file, 1, true), e.traceback)
+    else
+      t.eq(reply.ok, true, e.message)
+    end
+    if during <= idle + 0.1 then
+      break
+    end
+    t.ok(try < 3, ("status took %.3f s beside it, %.3f s without"):format(during, idle))
+  end
+  t.ok(d:call("status"))
+  t.eventually(function() return same(before, stats(d)) end)
+  t.eq(stats(d), before, "nothing is left over")
+end
+
+local RUNAWAYS = {
+  { "an endless loop", "while true do end", "BudgetExceeded", 3 },
+  { "an endless loop of calls", "local function f() end\nwhile true do f() end", "BudgetExceeded", 4 },
+  { "endless recursion", "local function f() return 1 + f() end\nf()", "ScriptError", 3, message = "stack overflow" },
+  { "endless tail calls", "local function f() return f() end\nf()", "BudgetExceeded", 3 },
+  { "a loop of pcalls", "while true do pcall(error, 'x') end", "BudgetExceeded", 3 },
+  { "a pcall around the loop", "pcall(function()\nwhile true do end end)\nwhile true do end", "BudgetExceeded", 4 },
+  { "nested pcalls that retry", "local function f() while true do pcall(function() while true do end end) end end\nf()",
+    "BudgetExceeded", 3 },
+  { "xpcall with a handler that loops", "xpcall(error, function()\nwhile true do end end)", "BudgetExceeded", 4 },
+  { "a loop in a coroutine", "coroutine.wrap(function()\nwhile true do end end)()", "BudgetExceeded", 4 },
+  { "a loop in nested coroutines", "local wrap = coroutine.wrap\nwrap(function() wrap(function() wrap(function()\n" ..
+    "while true do end end)() end)() end)()", "BudgetExceeded", 5 },
+  { "coroutines for ever", "while true do coroutine.wrap(function() end)() end", "BudgetExceeded", 3 },
+  { "a loop in a comparator", "table.sort({ 1, 2, 3 }, function()\nwhile true do end end)", "BudgetExceeded", 4 },
+  { "the same with a pcall", "table.sort({ 1, 2, 3 }, function()\nwhile true do pcall(error) end end)",
+    "BudgetExceeded", 4 },
+  { "a loop in a gsub callback", "('x'):gsub('x', function()\nwhile true do end end)", "BudgetExceeded", 4 },
+  { "a loop in a metamethod", "local t = setmetatable({}, { __index = function()\nwhile true do end end })\nreturn t.x",
+    "BudgetExceeded", 4 },
+  { "a loop in a close handler",
+    "local x <close> = setmetatable({}, { __close = function()\nwhile true do end end })", "BudgetExceeded", 4 },
+  { "a close handler that loops after the loop",
+    "local x <close> = setmetatable({}, { __close = function()\nwhile true do end end })\nwhile true do end",
+    "BudgetExceeded", 5 },
+  { "close handlers without end", "function new() return setmetatable({}, { __close = function()\n" ..
+    "local y <close> = new()\nwhile true do end end }) end\nlocal x <close> = new()\nwhile true do end",
+    "BudgetExceeded", 8, prefix = "local new\n" },
+  { "a child task that loops", "local c = ctx.task.go(function()\nwhile true do end end)\nlocal v, e = c:wait()\nerror(e)",
+    "BudgetExceeded", 4 },
+  { "tables for ever", "local t = {}\nwhile true do t[#t + 1] = {} end", "MemoryExceeded", 4 },
+  { "one table for ever", "local t = {}\nfor i = 1, math.huge do t[i] = i end", "MemoryExceeded", 4 },
+  { "a string that doubles", "local s = 'x'\nwhile true do s = s .. s end", "MemoryExceeded", 4 },
+  { "string.rep", "return #('x'):rep(1 << 40)", "MemoryExceeded", 3 },
+  { "string.rep to the limit of an integer", "return #('xxx'):rep(math.maxinteger)", "ScriptError", 3 },
+  { "table.concat", "local s, t = ('x'):rep(100000), {}\nfor i = 1, 1000 do t[i] = s end\nreturn #table.concat(t)",
+    "MemoryExceeded", 5 },
+  { "gsub", "return #(('x'):rep(100000):gsub('x', ('y'):rep(100000)))", "MemoryExceeded", 3 },
+  { "string.format", "local s = ('x'):rep(1 << 20)\nreturn #('%s%s%s%s%s%s%s%s'):format(s, s, s, s, s, s, s, s)",
+    "MemoryExceeded", 4 },
+  { "memory behind a pcall", "local t = {}\nwhile true do pcall(function()\nwhile true do t[#t + 1] = {} end end) end",
+    "MemoryExceeded", 5 },
+  { "memory in a coroutine", "local t = {}\ncoroutine.wrap(function()\nwhile true do t[#t + 1] = {} end end)()",
+    "MemoryExceeded", 5 },
+  { "an error", "error('boom')", "ScriptError", 3, message = "^boom$" },
+  { "an error that is no string", "error({})", "ScriptError", 3 },
+  { "error(nil)", "error(nil)", "ScriptError", 3 },
+  { "calling nil", "local x\nx()", "ScriptError", 4, message = "attempt to call a nil value" },
+  { "an error in a nested coroutine", "local wrap = coroutine.wrap\nwrap(function() wrap(function()\nerror('deep') end)() end)()",
+    "ScriptError", 5, message = "^deep$" },
+  { "an error in a coroutine, thrown on", "local co = coroutine.create(function()\nerror('deep') end)\n" ..
+    "local ok, e = coroutine.resume(co)\nassert(not ok)\nerror(e, 0)", "ScriptError", 4 },
+  { "a wait in a comparator", "table.sort({ 2, 1 }, function()\nctx.task.sleep(0) end)", "ScriptError", 4,
+    message = "cannot wait here" },
+  { "a wait in a gsub callback", "('x'):gsub('x', function()\nctx.task.sleep(0) end)", "ScriptError", 4,
+    message = "cannot wait here" },
+  { "a wait in a transaction", "ctx.db:write(function()\nctx.task.sleep(0) end)", "ScriptError", 4,
+    message = "cannot wait here" },
+  { "a wait in a coroutine is allowed", "for i in coroutine.wrap(function()\nctx.task.sleep(0.001) coroutine.yield(1) end)" ..
+    " do assert(i == 1) end" },
+}
+
+for _, case in ipairs(RUNAWAYS) do
+  t.test(case[1], function()
+    check((case.prefix or "") .. case[2], case[3], case[4], { message = case.message })
+  end)
+end
+
+-- Library functions written in C execute no Lua instructions while they work.
+local LONG = {
+  { "a pattern that backtracks for ever", "return (('a'):rep(2000):find(('.-'):rep(12) .. 'b'))" },
+  { "the same in gsub", "return (('a'):rep(2000):gsub(('a*'):rep(12) .. 'b', ''))" },
+  { "the same in match and gmatch", "for _ in ('a'):rep(2000):gmatch(('a-'):rep(12) .. 'b') do end" },
+  { "table.move of a huge range", "table.move({}, 1, math.maxinteger - 1, 2)" },
+  { "table.insert with a huge length", "table.insert(setmetatable({}, { __len = function() return 1 << 50 end,\n" ..
+    "__newindex = function() end }), 1, 1)" },
+  { "table.remove with a huge length", "table.remove(setmetatable({}, { __len = function() return 1 << 50 end }), 1)" },
+  { "table.concat with a huge range", "table.concat(setmetatable({}, { __index = function() return '' end }), '', 1, 1 << 50)" },
+  { "a finalizer that loops", "for i = 1, 100000 do setmetatable({}, { __gc = function() while true do end end }) end" },
+}
+
+for _, case in ipairs(LONG) do
+  t.test("in C: " .. case[1], function()
+    local d <close> = daemon { ["site/commands/boom.lua"] = boom(case[2]) }
+    local reply = beside(d, { cmd = "boom" })
+    if reply then
+      -- A code of its own, or an ordinary end: what counts is that it ends and
+      -- that others are served meanwhile.
+      t.ok(reply.ok or reply.error.code == "BudgetExceeded" or reply.error.code == "ScriptError" or
+        reply.error.code == "MemoryExceeded", reply.error and reply.error.code)
+      for try = 1, 3 do
+        local _, idle = beside(d, { cmd = "nap" })
+        local _, during = beside(d, { cmd = "boom" })
+        if during <= idle + 0.1 then
+          break
+        end
+        t.ok(try < 3, ("status took %.3f s beside it, %.3f s without"):format(during, idle))
+      end
+    end
+  end)
+end
+
+-- As a hook, with the settings that are shipped.
+for name, case in pairs {
+  ["loops for ever"] = { "while true do end", "BudgetExceeded" },
+  ["allocates tables for ever"] = { "local t = {} while true do t[#t + 1] = {} end", "MemoryExceeded" },
+  ["allocates a string for ever"] = { "local s = 'x' while true do s = s .. s end", "MemoryExceeded" },
+  ["collects tables for ever"] = { "while true do local t = {} for i = 1, 10000 do t[i] = {} end end", "BudgetExceeded" },
+  ["raises"] = { "error('boom')", "ScriptError" },
+} do
+  t.test("default limits: a hook that " .. name, function()
+    check(nil, case[2], 4, { flags = {}, cmd = "nap2", file = "site/hooks/authorize/zz.lua", files = {
+      ["site/commands/nap2.lua"] = "return { api = 1, summary = 'x', access = 'read', run = function() return {} end }\n",
+      ["site/hooks/authorize/zz.lua"] = "return { api = 1, summary = 'x', run = function(ctx, event)\n" ..
+        "  if event.command == 'nap2' then\n    local done\n    " .. case[1] .. "\n  end\nend }\n",
+    } })
+  end)
+end
+
+t.test("many runaways at once", function()
+  local d <close> = daemon { ["site/commands/boom.lua"] = boom("while true do end"),
+    ["site/commands/fat.lua"] = boom("local t = {} while true do t[#t + 1] = {} end") }
+  t.eventually(function() return stats(d).open == 1 end)
+  local before = stats(d)
+  local tasks, conns = {}, {}
+  for i = 1, 20 do
+    conns[i] = assert(d:connect())
+    tasks[i] = task.go(function() return conns[i]:request({ cmd = i % 2 == 0 and "boom" or "fat" }, 60) end)
+  end
+  for i = 1, 20 do
+    local reply = tasks[i]:wait()
+    t.eq(reply and reply.error and reply.error.code, i % 2 == 0 and "BudgetExceeded" or "MemoryExceeded")
+    conns[i]:close()
+  end
+  t.eventually(function() return same(before, stats(d)) end)
+end)
+
+t.test("the memory of Lua in all is bounded too", function()
+  local d <close> = daemon({ ["site/commands/boom.lua"] = boom("local t = {} while true do t[#t + 1] = {} end") },
+    { "--lua-memory", "16777216", "--script-memory", "1073741824" })
+  local _, e = d:call("boom")
+  t.eq(e and e.code, "MemoryExceeded")
+  t.ok(d:call("status"))
+  for _ = 1, 5 do
+    d:call("boom")
+  end
+  t.ok(d:call("status").version)
+end)
