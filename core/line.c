@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -164,6 +165,31 @@ line_take(struct line *l, const char *data, size_t len)
 	line_keep_rest(l);
 }
 
+/* The peer reads no more; what it wrote before that is still wanted. */
+void
+line_read_last(struct line *l)
+{
+	char data[LINE_READ_SIZE];
+	ssize_t n;
+
+	while (!line_is_blocked(l) && !l->eof) {
+		n = read(l->fd, data, sizeof(data));
+		if (n <= 0)
+			break;
+		line_take(l, data, (size_t)n);
+	}
+}
+
+/* Both directions are down, as after close(2) of a Unix socket; a peer that
+ * only stopped sending still reads. */
+static bool
+line_is_hung_up(const struct line *l)
+{
+	struct pollfd pfd = { .fd = l->fd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP) != 0;
+}
+
 static void
 line_read_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -181,6 +207,8 @@ line_read_cb(evutil_socket_t fd, short what, void *arg)
 	l->received = loop_now(l->loop);
 	if (n == 0) {
 		l->eof = true;
+		if (l->paused && line_is_hung_up(l))
+			l->cb(l, LINE_HANGUP, NULL, 0, l->arg);
 		line_check_eof(l, l->in.data != NULL ? l->in.data : "",
 		    l->in.len);
 		line_keep_rest(l);

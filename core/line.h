@@ -20,6 +20,8 @@ enum line_event {
 	LINE_TEXT,	/* data, len: one line without its newline or CR */
 	LINE_TOO_LONG,	/* a line passed max_line; no more input is read */
 	LINE_EOF,	/* the peer will send no more; len: bytes of a cut line */
+	LINE_HANGUP,	/* while paused: the peer is gone altogether; lines that
+			 * are buffered, and LINE_EOF, still come */
 	LINE_CLOSED,	/* the connection is dead (reset, hang-up, EPIPE) */
 	LINE_STALLED,	/* unread output passed max_output for `stall` seconds */
 	LINE_IDLE,	/* nothing was received for idle_timeout seconds */

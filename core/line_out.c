@@ -156,6 +156,7 @@ line_write(struct line *l)
 	if (line_unsent(l) > 0)
 		n = line_send(l);
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		line_read_last(l);
 		line_set_closed(l);
 		return;
 	}

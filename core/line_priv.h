@@ -55,5 +55,6 @@ void line_defer_deliver(struct line *l);
 
 /* The connection is dead: report it once. */
 void line_set_closed(struct line *l);
+void line_read_last(struct line *l);
 
 #endif

@@ -74,7 +74,7 @@ client_line_cb(struct line *line, enum line_event ev, const char *data,
 	struct request_op *r = c->waiting;
 
 	(void)line;
-	if (ev == LINE_IDLE || ev == LINE_STALLED)
+	if (ev == LINE_IDLE || ev == LINE_STALLED || ev == LINE_HANGUP)
 		return;
 	if (ev != LINE_TEXT)
 		c->dead = true;

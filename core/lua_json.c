@@ -7,7 +7,11 @@
  * and is left out when the scan saw neither numbers nor empty lists. The
  * encoder is lua_json_enc.c.
  */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -22,9 +26,11 @@
 #define JSON_DEPTH	64
 #define EXACT_MAX	9007199254740992.0	/* 2^53 */
 
-/* Stands for [] while lua-cjson decodes: a list with this one string. */
-#define EMPTY_MARK	"\\u0000colibri-empty-list"
-#define EMPTY_VALUE	"\0colibri-empty-list"
+#define NUMBER_MAX	400	/* bytes of one number */
+
+/* Stands for [] while lua-cjson decodes: a list with this one string, random
+ * so that nobody can send it. */
+static char empty_mark[33];
 
 static const char decode_key, array_key;	/* registry keys */
 
@@ -83,24 +89,59 @@ json_scan_string(const unsigned char *p, const unsigned char *end,
 	return NULL;
 }
 
-/* Past the number at p; refuses an integer that a double cannot keep. */
+static const unsigned char *
+json_scan_digits(const unsigned char *p, const unsigned char *end,
+    struct json_scan *scan)
+{
+	const unsigned char *first = p;
+
+	while (p < end && *p >= '0' && *p <= '9')
+		p++;
+	if (p == first)
+		scan->wrong = "malformed number";
+	return p;
+}
+
+/* Past the number at p (RFC 8259, 6); refuses what a double cannot keep: an
+ * integer beyond 2^53, a number beyond its range. */
 static const unsigned char *
 json_scan_number(const unsigned char *p, const unsigned char *end,
     struct json_scan *scan)
 {
+	const unsigned char *first = p, *digits;
+	char text[NUMBER_MAX + 1];
 	bool integer = true;
-	double value = 0;
 
 	scan->numbers = true;
-	for (; p < end && *p != '\0' && strchr("+-.eE0123456789", *p) != NULL;
-	    p++) {
-		if (*p >= '0' && *p <= '9')
-			value = value * 10 + (*p - '0');
-		else if (*p != '-')
-			integer = false;
+	digits = p += *p == '-';
+	p = json_scan_digits(p, end, scan);
+	if (p - digits > 1 && *digits == '0')
+		scan->wrong = "malformed number";
+	if (p < end && *p == '.') {
+		integer = false;
+		p = json_scan_digits(p + 1, end, scan);
 	}
-	if (integer && value >= EXACT_MAX)
-		scan->wrong = "integer beyond 2^53 in size";
+	if (p < end && (*p == 'e' || *p == 'E')) {
+		integer = false;
+		p++;
+		if (p < end && (*p == '+' || *p == '-'))
+			p++;
+		p = json_scan_digits(p, end, scan);
+	}
+	if (p - first > NUMBER_MAX) {
+		scan->wrong = "number that is too long";
+	} else if (scan->wrong == NULL && p - first > 15) {
+		memcpy(text, first, (size_t)(p - first));
+		text[p - first] = '\0';
+		if (integer && fabs(strtod(text, NULL)) >= EXACT_MAX)
+			scan->wrong = "integer beyond 2^53 in size";
+	}
+	if (scan->wrong == NULL && !integer) {
+		memcpy(text, first, (size_t)(p - first));
+		text[p - first] = '\0';
+		if (!isfinite(strtod(text, NULL)))
+			scan->wrong = "number out of range";
+	}
 	return p;
 }
 
@@ -144,7 +185,7 @@ json_scan(const char *text, size_t len, struct json_scan *scan)
 	}
 }
 
-/* A copy of the text, pushed, in which every [] holds EMPTY_MARK. */
+/* A copy of the text, pushed, in which every [] holds empty_mark. */
 static void
 json_mark_empties(lua_State *L, const char *text, size_t len)
 {
@@ -165,7 +206,9 @@ json_mark_empties(lua_State *L, const char *text, size_t len)
 		if (q < end && *q == ']') {
 			luaL_addlstring(&b, (const char *)from,
 			    (size_t)(p - from));
-			luaL_addstring(&b, "\"" EMPTY_MARK "\"");
+			luaL_addchar(&b, '"');
+			luaL_addstring(&b, empty_mark);
+			luaL_addchar(&b, '"');
 			from = p = q;
 		}
 	}
@@ -192,8 +235,8 @@ json_is_empty_mark(lua_State *L, int idx)
 		return false;
 	lua_rawgeti(L, idx, 1);
 	s = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
-	yes = s != NULL && len == sizeof(EMPTY_VALUE) - 1 &&
-	    memcmp(s, EMPTY_VALUE, len) == 0;
+	yes = s != NULL && len == sizeof(empty_mark) - 1 &&
+	    memcmp(s, empty_mark, len) == 0;
 	lua_pop(L, 1);
 	return yes;
 }
@@ -349,6 +392,20 @@ ljson_ordered(lua_State *L)
 	return 1;
 }
 
+static void
+json_make_mark(lua_State *L)
+{
+	unsigned char bytes[16];
+	size_t i;
+
+	if (empty_mark[0] != '\0')
+		return;
+	if (getentropy(bytes, sizeof(bytes)) != 0)
+		luaL_error(L, "no random bytes from the system");
+	for (i = 0; i < sizeof(bytes); i++)
+		snprintf(empty_mark + 2 * i, 3, "%02x", bytes[i]);
+}
+
 int
 luaopen_core_json(lua_State *L)
 {
@@ -361,6 +418,7 @@ luaopen_core_json(lua_State *L)
 		{ NULL, NULL }
 	};
 
+	json_make_mark(L);
 	vm_push_cjson(L);
 	lua_getfield(L, -1, "decode_max_depth");
 	lua_pushinteger(L, JSON_DEPTH);

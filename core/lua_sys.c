@@ -282,9 +282,7 @@ lsys_jail_lookup(lua_State *L)
 static int
 lsys_program(lua_State *L)
 {
-	static const char *const dirs[] = { NULL,
-	    COLIBRI_PREFIX "/libexec/colibri", COLIBRI_PREFIX "/bin",
-	    COLIBRI_PREFIX "/sbin" };
+	static const char *const dirs[] = { "bin", "sbin", "libexec/colibri" };
 	const char *name = lx_checkstr(L, 1), *path;
 	char exe[4096];
 	char *slash;
@@ -297,9 +295,17 @@ lsys_program(lua_State *L)
 	slash = strrchr(exe, '/');
 	if (slash != NULL)
 		*slash = '\0';
-	for (i = 0; i < ARRAY_LEN(dirs); i++) {
-		path = lua_pushfstring(L, "%s/%s", i == 0 ? exe : dirs[i],
-		    name);
+	path = lua_pushfstring(L, "%s/%s", exe, name);
+	if (access(path, X_OK) == 0)
+		return 1;
+	/* The prefix this runs from, then the one it was built for. */
+	slash = strrchr(exe, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	for (i = 0; i < 2 * ARRAY_LEN(dirs); i++) {
+		path = lua_pushfstring(L, "%s/%s/%s",
+		    i < ARRAY_LEN(dirs) ? exe : COLIBRI_PREFIX,
+		    dirs[i % ARRAY_LEN(dirs)], name);
 		if (access(path, X_OK) == 0)
 			return 1;
 	}

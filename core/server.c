@@ -66,22 +66,32 @@ conn_free_cb(void *arg)
 	free(c);
 }
 
+/* Nobody waits for the request in flight: end it if it only reads. */
+static void
+conn_cancel(struct conn *c)
+{
+	lua_State *L = vm_lua(c->server->vm);
+	bool cancel;
+
+	if (c->task == NULL)
+		return;
+	lua_rawgeti(L, LUA_REGISTRYINDEX, c->ref);
+	lua_getfield(L, -1, "cancel_on_close");
+	cancel = lua_toboolean(L, -1);
+	lua_pop(L, 2);
+	if (cancel)
+		task_cancel(c->task);
+}
+
 /* Forget the connection; a request in flight keeps it until it is done. */
 static void
 conn_drop(struct conn *c)
 {
 	struct server *s = c->server;
-	lua_State *L = vm_lua(s->vm);
-	bool cancel;
 
 	c->closed = true;
 	if (c->task != NULL) {
-		lua_rawgeti(L, LUA_REGISTRYINDEX, c->ref);
-		lua_getfield(L, -1, "cancel_on_close");
-		cancel = lua_toboolean(L, -1);
-		lua_pop(L, 2);
-		if (cancel)
-			task_cancel(c->task);
+		conn_cancel(c);
 		return;
 	}
 	if (c->dropped)
@@ -210,11 +220,12 @@ request_start(lua_State *L)
 
 	lua_rawgeti(L, LUA_REGISTRYINDEX, s->handle_ref);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, c->ref);
-	if (s->stats.in_flight >= (size_t)vm_conf(s->vm)->max_requests) {
+	if (lua_json_decode(L, r->text, r->len, &e) != 0) {
+		lx_fail(L, &e);
+	} else if (s->stats.in_flight >=
+	    (size_t)vm_conf(s->vm)->max_requests) {
 		err_set(&e, "Busy", "too many requests are in flight");
-		lx_fail(L, &e);
-	} else if (lua_json_decode(L, r->text, r->len, &e) != 0) {
-		lx_fail(L, &e);
+		lx_push_err(L, &e);
 	} else {
 		if (lua_istable(L, -1)) {
 			lua_getfield(L, -1, "cmd");
@@ -276,6 +287,9 @@ conn_line_cb(struct line *line, enum line_event ev, const char *data,
 		break;
 	case LINE_EOF:		/* half a line is no request */
 		line_finish(c->line);
+		break;
+	case LINE_HANGUP:
+		conn_cancel(c);
 		break;
 	case LINE_IDLE:
 		if (c->task == NULL)
@@ -415,11 +429,17 @@ server_new(lua_State *L, struct err *e)
 	s->accept_ev = event_new(base, s->fd, EV_READ | EV_PERSIST,
 	    server_accept_cb, s);
 	s->pause_ev = event_new(base, -1, 0, server_resume_cb, s);
-	if (s->accept_ev == NULL || s->pause_ev == NULL ||
-	    event_add(s->accept_ev, NULL) != 0)
+	if (s->accept_ev == NULL || s->pause_ev == NULL)
+		log_fatal("server", "cannot watch the socket");
+	return s;
+}
+
+void
+server_serve(struct server *s)
+{
+	if (event_add(s->accept_ev, NULL) != 0)
 		log_fatal("server", "cannot watch the socket");
 	log_info("server", "listening on %s", s->path);
-	return s;
 }
 
 void

@@ -15,12 +15,15 @@
 struct server;
 
 /*
- * Listen on conf->socket_path and serve with the functions of the table on top
+ * Bind conf->socket_path, to serve with the functions of the table on top
  * of L (popped): handle(conn, request, err) -> reply, failed(conn, err) ->
  * reply; conn is a table that lives as long as the connection, with peer =
  * { uid, gid, pid }. Codes as sock_listen.
  */
 struct server *server_new(lua_State *L, struct err *e);
+
+/* Begin to accept; who has connected before has waited. */
+void server_serve(struct server *s);
 
 /* Stop listening, end every connection, free. NULL allowed. */
 void server_free(struct server *s);

@@ -38,6 +38,17 @@ lserver_listen(lua_State *L)
 	return 1;
 }
 
+/* server:serve(): begin to accept */
+static int
+lserver_serve(lua_State *L)
+{
+	struct server **s = luaL_checkudata(L, 1, SERVER_CLASS);
+
+	luaL_argcheck(L, *s != NULL, 1, "server is closed");
+	server_serve(*s);
+	return 0;
+}
+
 /* server:close(): stop listening, end all connections */
 static int
 lserver_close(lua_State *L)
@@ -179,6 +190,7 @@ luaopen_core_server(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
 		{ "close", lserver_close },
+		{ "serve", lserver_serve },
 		{ "counts", lserver_counts },
 		{ "stats", lserver_stats },
 		{ NULL, NULL }

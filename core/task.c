@@ -25,7 +25,7 @@
 
 #define SLICE_SECONDS	0.005	/* until a task is paused */
 #define DRAIN_SECONDS	0.010	/* until other events get their turn */
-#define CLOSE_BUDGET	10000000 /* instructions for all close handlers */
+#define CLOSE_BUDGET	1000000	/* instructions for all close handlers */
 #define POOL_MAX	256
 
 const char task_sentinel = 0;
@@ -84,15 +84,6 @@ task_make_ready(struct task *t)
 	t->state = TASK_READY;
 	TAILQ_INSERT_TAIL(&ts->ready, t, ready);
 	loop_defer(vm_loop(t->vm), LOOP_TASKS, &ts->drain, task_drain, ts);
-}
-
-void
-task_out_of_memory(struct vm *vm)
-{
-	struct task *t = task_all(vm)->running;
-
-	if (t != NULL && t->kill == NULL && t->state == TASK_RUNNING)
-		t->kill = "MemoryExceeded";
 }
 
 /* --- the end of a task --- */
@@ -189,9 +180,20 @@ task_describe(lua_State *L)
 	lua_State *at = t->inner != NULL ? t->inner : t->co;
 	struct err e = ERR_INIT;
 
+	/* A memory error of a coroutine inside knows best where it was. */
+	if (t->failed && t->kill != NULL && lua_istable(t->co, -1) &&
+	    strcmp(t->kill, "MemoryExceeded") == 0) {
+		lua_xmove(t->co, L, 1);
+		vm_complete_err(L, t->co, 0);
+		return 1;
+	}
 	if (t->kill != NULL) {
 		err_set(&e, t->kill, "%s", task_kill_text(t->kill));
 		lx_push_err(L, &e);
+		if (t->where[0] != '\0') {
+			lua_pushstring(L, t->where);
+			lua_setfield(L, -2, "where");
+		}
 		vm_complete_err(L, at, 0);
 		if (at != t->co) {
 			lua_getfield(L, -1, "traceback");
@@ -317,7 +319,7 @@ task_run(struct task *t)
 			task_arm_deadline(t);
 		return paused;
 	}
-	if (status == LUA_OK && t->kill == NULL) {
+	if (status == LUA_OK && t->kill == NULL && !t->failed) {
 		task_finish_ok(t, nres);
 	} else {
 		task_drop_op(t);
@@ -350,6 +352,39 @@ task_drain(void *arg)
 }
 
 /* --- starting --- */
+
+/* The message handler of a task: runs before the stack unwinds. */
+static int
+task_message(lua_State *L)
+{
+	struct task *t = task_running(vm_of(L));
+
+	if (t == NULL || t->kill == NULL)
+		vm_complete_err(L, L, 1);
+	return 1;
+}
+
+static int
+task_main_end(lua_State *L, int status, lua_KContext ctx)
+{
+	(void)ctx;
+	if (status == LUA_OK || status == LUA_YIELD)
+		return lua_gettop(L) - 1;	/* above the handler */
+	task_running(vm_of(L))->failed = true;
+	return 1;
+}
+
+/* The bottom of every task's coroutine: a protected call of its function. So
+ * an error's `<close>` variables run here, where they may wait, and with the
+ * hook at work again, which Lua switches off while an error leaves it. */
+static int
+task_main(lua_State *L)
+{
+	lua_pushcfunction(L, task_message);
+	lua_insert(L, 1);
+	return task_main_end(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET,
+	    1, 0, task_main_end), 0);
+}
 
 /* A free task with a coroutine; may raise on memory. */
 static struct task *
@@ -385,7 +420,7 @@ task_start(lua_State *L, int nargs, const char *name,
 	if (limits == NULL)
 		limits = &none;
 	*t = (struct task){ .vm = t->vm, .co = t->co, .anchor = t->anchor,
-	    .timer = t->timer, .id = ++ts->next_id, .nargs = nargs,
+	    .timer = t->timer, .id = ++ts->next_id, .nargs = nargs + 1,
 	    .parent = parent, .cb = cb, .arg = arg };
 	strncpy(t->name, name, sizeof(t->name) - 1);
 	t->instructions = limits->instructions > 0 ? limits->instructions :
@@ -407,6 +442,7 @@ task_start(lua_State *L, int nargs, const char *name,
 	ts->nalive++;
 	if (!lua_checkstack(t->co, nargs + 8))
 		log_fatal("task", "%s: %d arguments", name, nargs);
+	lua_pushcfunction(t->co, task_main);
 	lua_xmove(L, t->co, nargs + 1);
 	t->state = TASK_WAITING;
 	task_make_ready(t);

@@ -233,6 +233,51 @@ lco_close(lua_State *L)
 	return 2;
 }
 
+/* --- xpcall --- */
+
+/* The handler of a script's xpcall. Lua calls it before it unwinds, inside the
+ * hook that killed the task, where no hook can run: not then. */
+static int
+xpcall_handler(lua_State *L)
+{
+	struct task *t = task_running(vm_of(L));
+
+	if (t != NULL && t->kill != NULL)
+		return 1;
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, lua_gettop(L) - 1, 1);
+	return 1;
+}
+
+static int
+xpcall_finish(lua_State *L, int status, lua_KContext extra)
+{
+	if (status != LUA_OK && status != LUA_YIELD) {
+		lua_pushboolean(L, 0);
+		lua_pushvalue(L, -2);
+		return 2;
+	}
+	return lua_gettop(L) - (int)extra;
+}
+
+/* xpcall(fn, handler, ...), as lbaselib.c does it with its own handler. */
+static int
+lco_xpcall(lua_State *L)
+{
+	int n = lua_gettop(L);
+
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	lua_pushvalue(L, 2);
+	lua_pushcclosure(L, xpcall_handler, 1);
+	lua_replace(L, 2);
+	lua_pushboolean(L, 1);		/* first result */
+	lua_pushvalue(L, 1);
+	lua_rotate(L, 3, 2);		/* below fn's arguments */
+	return xpcall_finish(L, lua_pcallk(L, n - 2, LUA_MULTRET, 2, 2,
+	    xpcall_finish), 2);
+}
+
 void
 task_co_setup(lua_State *L)
 {
@@ -247,6 +292,8 @@ task_co_setup(lua_State *L)
 	lua_getglobal(L, LUA_COLIBNAME);
 	luaL_setfuncs(L, patched, 0);
 	lua_pop(L, 1);
+	lua_pushcfunction(L, lco_xpcall);
+	lua_setglobal(L, "xpcall");
 	/* All threads share one metatable: the close guard. */
 	lua_pushthread(L);
 	lua_createtable(L, 0, 2);

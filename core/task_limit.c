@@ -6,6 +6,7 @@
  * script, where Lua can yield.
  */
 #include <event2/event.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -48,6 +49,37 @@ in_library(lua_State *L, lua_Debug *ar)
 	return strncmp(ar->source, "@lua/", 5) == 0;
 }
 
+/* Where a kill was found; a paused frame would show the line before. */
+static void
+note_where(struct task *t, lua_State *L, lua_Debug *ar)
+{
+	if (t->where[0] != '\0')
+		return;
+	lua_getinfo(L, "Sl", ar);
+	snprintf(t->where, sizeof(t->where), "%s:%d", ar->short_src,
+	    ar->currentline);
+}
+
+void
+task_out_of_memory(struct vm *vm)
+{
+	struct task *t = task_all(vm)->running;
+	lua_Debug ar;
+	int level;
+
+	if (t == NULL || t->kill != NULL || t->state != TASK_RUNNING)
+		return;
+	t->kill = "MemoryExceeded";
+	/* Reading the stack allocates nothing. */
+	for (level = 0; lua_getstack(t->co, level, &ar); level++) {
+		lua_getinfo(t->co, "Sl", &ar);
+		if (ar.currentline > 0) {
+			note_where(t, t->co, &ar);
+			return;
+		}
+	}
+}
+
 /* Runs every HOOK_COUNT instructions of a task's coroutines. */
 static void
 task_hook(lua_State *L, lua_Debug *ar)
@@ -67,14 +99,18 @@ task_hook(lua_State *L, lua_Debug *ar)
 	if (t->kill == NULL && t->deadline != 0 && now >= t->deadline)
 		t->kill = "DeadlineExceeded";
 	if (t->state == TASK_CLOSING) {
-		if (t->instructions < 0)
+		if (t->instructions < 0) {
+			lua_sethook(L, task_hook, LUA_MASKCOUNT, 1);
 			luaL_error(L, "close handlers used up their budget");
+		}
 		return;
 	}
 	if ((t->kill == NULL && now < ts->slice_end) || in_library(L, ar))
 		return;
 	if (lua_isyieldable(L) && t->nowait_calls == 0 &&
 	    ts->nowait == NULL) {
+		if (t->kill != NULL)
+			note_where(t, L, ar);
 		t->inner = L;
 		t->paused = true;
 		lua_yield(L, 0);
@@ -87,6 +123,7 @@ task_hook(lua_State *L, lua_Debug *ar)
 	    task_cpu_now() >= ts->stuck_since + STUCK_SECONDS)
 		t->kill = "BudgetExceeded";
 	if (t->kill != NULL) {
+		note_where(t, L, ar);
 		lua_sethook(L, task_hook, LUA_MASKCOUNT, 1);
 		luaL_error(L, "%s", task_kill_text(t->kill));
 	}

@@ -27,6 +27,8 @@ struct task {
 	lua_State *inner;		/* the coroutine that waits or paused */
 	bool paused;			/* inner was preempted by the hook */
 	const char *kill;		/* code of a kill that must happen */
+	char where[LUA_IDSIZE + 16];	/* file:line it was found at */
+	bool failed;			/* the body raised; see task_main() */
 	int nowait_calls;		/* resumes below a C call that can't yield */
 	int64_t instructions;		/* left; INT64_MAX: no budget */
 	int64_t memory;			/* left; INT64_MAX: no cap */

@@ -145,7 +145,7 @@ end
 
 -- --provision before: the agent is held in front of its exec until .env is
 -- there, and never runs if that fails.
-local function provision_held(ctx, spawn, event)
+local function provision_held(ctx, event)
   local ok, e = hooks.run(ctx.gen, "spawn_held", ctx, event)
   if not ok then
     return nil, e
@@ -170,7 +170,7 @@ local function start(ctx, spawn, planned, event)
   live[spawn.agent_id] = { handle = handle, state = "idle" }
   if spawn.provision == "before" then
     local ok
-    ok, e = provision_held(ctx, spawn, event)
+    ok, e = provision_held(ctx, event)
     if ok then
       ok, e = handle:go()
     end
@@ -180,6 +180,24 @@ local function start(ctx, spawn, planned, event)
   end
   return handle
 end
+
+-- What remains of a spawn whose task was killed: an agent that runs is written
+-- down as such, one that does not is put away.
+local function finish_killed(ctx, spawn)
+  local known = live[spawn.agent_id]
+  if known and known.handle and spawn.runs then
+    return update(ctx, spawn.agent_id, { status = "running", pid = known.handle:pid(), provision_result = "failed",
+      provision_code = "Cancelled" })
+  end
+  return give_up(ctx, spawn, err.new("Cancelled", "the spawn was ended half-way"))
+end
+
+-- Closed on every way out of a spawn; in a task of its own, as this one may be killed.
+local unfinished = { __close = function(guard)
+  if not guard.done then
+    task.spawn_detached("unfinished spawn", finish_killed, guard.ctx, guard.spawn)
+  end
+end }
 
 -- The facts of a spawn request, with everything filled in.
 local function complete(args)
@@ -214,13 +232,19 @@ function Agents:spawn(args)
     return nil, e
   end
   ctx.audit:subject(spawn.agent_id, { jail = spawn.jail_name, model = spawn.model })
+  local guard <close> = setmetatable({ ctx = ctx, spawn = spawn }, unfinished)
   local handle
   handle, e = start(ctx, spawn, planned, event)
   if not handle then
+    guard.done = true -- given up already
     return nil, e
   end
+  spawn.runs = true
   log.info("agent", "agent started", { agent = spawn.agent_id, jail = spawn.jail_name, pid = handle:pid() })
-  return self:settle(spawn, handle, event)
+  local out
+  out, e = self:settle(spawn, handle, event)
+  guard.done = out ~= nil
+  return out, e
 end
 
 --- The part of a spawn after the agent runs: hooks, then the row.

@@ -76,6 +76,12 @@ local function start()
   if not ok then
     return nil, e
   end
+  -- Before anything is touched: a live daemon has the store and the agents.
+  local listener
+  listener, e = server.listen { handle = dispatch.handle, failed = dispatch.failed }
+  if not listener then
+    return nil, e
+  end
   local reloaded
   reloaded, e = M.reload()
   if not reloaded then
@@ -96,10 +102,8 @@ local function start()
     return nil, e
   end
   task.spawn_detached("supervisor", agents.supervise, ctx, scripts.current)
-  host.server, e = server.listen { handle = dispatch.handle, failed = dispatch.failed }
-  if not host.server then
-    return nil, e
-  end
+  host.server = listener
+  listener:serve()
   return { db = db, server = host.server, vault = vault }
 end
 

@@ -139,6 +139,7 @@ end
 function M.handle(conn, request, bad)
   conn.id, conn.trace, conn.ctx, conn.command, conn.request_id, conn.cancel_on_close = nil, nil, nil, nil, nil, nil
   if bad then
+    conn.id = type(request) == "table" and request.id or nil
     local code = bad.code == "BadJson" and "BadRequest" or bad.code
     return error_reply(conn, err.new(code, "%s", bad.message))
   end

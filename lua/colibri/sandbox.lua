@@ -13,7 +13,10 @@ local FUNCTIONS = {
   "rawget", "rawlen", "select", "setmetatable", "tonumber", "tostring", "type", "xpcall",
 }
 local LIBRARIES = { coroutine = coroutine, math = math, string = string, table = table, utf8 = utf8 }
-local MODULES = { ["colibri.err"] = true, ["colibri.launch"] = true, ["colibri.proof"] = true, ["colibri.params"] = true, ["colibri.sync"] = true, ["core.json"] = true }
+local MODULES = {
+  ["colibri.err"] = true, ["colibri.launch"] = true, ["colibri.params"] = true, ["colibri.proof"] = true,
+  ["colibri.sync"] = true, ["core.json"] = true,
+}
 
 -- What to say to somebody who reaches for something that is absent on purpose.
 local HINTS = {
@@ -66,6 +69,47 @@ local function undeclared(_, name)
   error(("assignment to undeclared name '%s'; use local"):format(tostring(name)), 2)
 end
 
+-- Library functions that could keep the loop busy inside C, with a bound.
+local RANGE_MAX = 10000000
+
+local function bounded(name, fn, first, last)
+  return function(...)
+    local from, to = select(first, ...), select(last, ...)
+    local length = math.type(to) == "integer" and to - (math.type(from) == "integer" and from or 1)
+    if length and (length < 0 and to > 0 or length > RANGE_MAX) then
+      error(("%s: a range of more than %d"):format(name, RANGE_MAX), 2)
+    end
+    return fn(...)
+  end
+end
+
+-- A list whose length is a metamethod's word could be endless, too.
+local function plain_list(name, fn)
+  return function(list, ...)
+    if type(list) == "table" and getmetatable(list) and #list > RANGE_MAX then
+      error(("%s: a list of more than %d"):format(name, RANGE_MAX), 2)
+    end
+    return fn(list, ...)
+  end
+end
+
+-- Finalizers run between any two instructions of anybody: not for scripts.
+local function sandbox_setmetatable(t, mt)
+  if type(mt) == "table" and rawget(mt, "__gc") ~= nil then
+    error("__gc is not for scripts; use a <close> variable", 2)
+  end
+  return setmetatable(t, mt)
+end
+
+local function bound_libraries(env)
+  env.setmetatable = sandbox_setmetatable
+  env.table.move = bounded("table.move", table.move, 2, 3)
+  env.table.concat = bounded("table.concat", table.concat, 3, 4)
+  for _, name in ipairs { "insert", "remove", "sort", "unpack" } do
+    env.table[name] = plain_list("table." .. name, table[name])
+  end
+end
+
 --- A new environment for one script file.
 -- @param extra table|nil: further names, such as `stock`.
 function M.env(extra)
@@ -80,6 +124,7 @@ function M.env(extra)
     end
     env[name] = copy
   end
+  bound_libraries(env)
   env._VERSION = _VERSION
   env.require = sandbox_require
   for name, value in pairs(extra or {}) do

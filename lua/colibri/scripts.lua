@@ -215,7 +215,7 @@ function M.build()
     local def, e = load_entry(entry)
     entry.disabled = def and def.disabled or nil
     if def and not def.disabled then
-      def, e = place(gen, entry.name, def)
+      e = select(2, place(gen, entry.name, def))
     end
     if e then
       errors[#errors + 1] = e

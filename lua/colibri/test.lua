@@ -7,6 +7,7 @@
 -- own, and checks after each one that no task and no wait is left over.
 
 local json = require "core.json"
+local script = require "core.script"
 local task = require "core.task"
 
 local M = {}
@@ -119,7 +120,14 @@ end
 local function run_case(case)
   failures = {}
   local tasks_before, ops_before = task.count()
-  local child = task.spawn_detached("case " .. case.name, case.fn)
+  -- Under xpcall, because what is closed on the way out (a daemon) waits, and
+  -- the close handlers of a task that ends by an error must not.
+  local child = task.spawn_detached("case " .. case.name, function()
+    local ok, e = xpcall(case.fn, script.traceback)
+    if not ok then
+      return nil, e
+    end
+  end)
   local results = table.pack(child:wait())
   if results.n == 2 and results[1] == nil and type(results[2]) == "table" and results[2].code then
     local e = results[2]

@@ -12,7 +12,7 @@ local task = require "core.task"
 local ROUNDS = 100
 local REGISTRARS = 3
 local KEYS = 200 -- some 12 KiB, so that a torn file would show
-local MOST_TICKS = 60 -- status replies to wait for, at most
+local MOST_TICKS = 30 -- status replies to wait for, at most
 
 local FILES = { ["jails/proof0/root/"] = true }
 
@@ -168,6 +168,7 @@ t.test("a second daemon refuses and leaves the first, its socket and its agents 
   local result = t.ok(second(d))
   t.eq(result.code, 1)
   t.ok(result.stderr:find("SocketInUse", 1, true), result.stderr)
+  t.ok(not result.stderr:find("adopted", 1, true), "it must not touch the agents of the first: " .. result.stderr)
   local conn <close> = t.ok(d:connect())
   t.ok(conn:request({ cmd = "status" }, 10).ok)
   t.eventually(function() return d:call("get-agent", { agent_id = agent.agent_id }).state == "done" end)
@@ -175,6 +176,24 @@ t.test("a second daemon refuses and leaves the first, its socket and its agents 
   t.eq({ row.status, row.adopted }, { "running", nil })
   t.eq(t.ok(d:call("stop-agent", { agent_id = agent.agent_id })).status, "exited")
 end)
+
+-- What a hook that is killed leaves: an agent that runs and can be told apart,
+-- or one that was never let go and is gone.
+local LOOP = [[return { api = 1, summary = "loop", run = function() while true do end end }]]
+
+for _, case in ipairs { { "spawn_held", "failed" }, { "spawn_after", "running" } } do
+  local event, want = case[1], case[2]
+  t.test(("a hook killed in %s leaves the agent %s"):format(event, want), function()
+    local d <close> = scratch.daemon { flags = { "--script-instructions", "3000000" },
+      files = { ["jails/proof0/root/"] = true, ["site/hooks/" .. event .. "/loop.lua"] = LOOP } }
+    t.err("BudgetExceeded", d:call("spawn-local", { model = sys.program "colibri-test-agent", jail_name = "proof0",
+      jail_root = d.base .. "/proof0/root", provision = event == "spawn_held" and "before" or "after" }))
+    t.eventually(function()
+      local row = d:call("list-agents", { all = true })[1]
+      return row and row.status == want and (want == "failed" or row.pid ~= nil)
+    end, 3)
+  end)
+end
 
 t.test("a plain file in the socket's place is left alone", function()
   local d <close> = scratch.daemon { files = { ["run/sock"] = "mine" }, start = false }

@@ -34,7 +34,7 @@ run_make install
 is "make install" "$status" 0
 all=$(installed)
 is "the programs, the library and the header are there" "$(printf '%s\n' "$all" |
-	grep -v ' \./usr/local/share/' | sort -k 2)" \
+	grep -Ev ' \./usr/local/(share|lib/systemd|etc)/' | sort -k 2)" \
     "-rwxr-xr-x ./usr/local/bin/colibri
 -rwxr-xr-x ./usr/local/bin/colibri-run
 -rwxr-xr-x ./usr/local/bin/colibri-test-agent
@@ -49,6 +49,8 @@ is "nobody else may write to any of it" \
     "$(find "$DEST" \( -perm -020 -o -perm -002 \) ! -type l)" ""
 is "all directories but DESTDIR are 0755" \
     "$(find "$DEST/usr" -type d ! -perm 755)" ""
+like "a service file is there" "$all" \
+    '^-r.* \./usr/local/(lib/systemd/system/colibri-daemon\.service|etc/rc\.d/colibri_daemon)$'
 like "the jail bootstrap is a program" "$all" '^-rwxr-xr-x .*/scripts/agent-jail-bootstrap.sh$'
 for page in "$top"/docs/man/*.[1-9]; do
 	[ -f "$page" ] || continue
@@ -89,8 +91,8 @@ run colibri-daemon $(daemon_argv "$scratch") --jail-backend none --check
 is "colibri-daemon --check" "$status|$out" "0|"
 run colibri spawn-local "$DEST$PREFIX/bin/colibri-test-agent" --arg --step-ms --arg 1
 like "it finds the installed shim" "$status|$out" '^0\|.*"status":"running"'
-shim=$(ps axww -o args= | grep -F "$scratch/state/agents" | grep -vF grep | head -n 1)
-like "and runs it" "$shim" "colibri-agent-shim"
+is "and runs that one" "$(ps axww -o args= | S=$DEST awk 'index($1, ENVIRON["S"]) == 1 && /agent-shim/ { print $1 }')" \
+    "$DEST$PREFIX/libexec/colibri/colibri-agent-shim"
 ok "TERM ends it with 0" daemon_stop "$scratch"
 unset DAEMON
 
@@ -147,9 +149,7 @@ else
 	    '^1\|.*broken\.lua:1: .*broken|broken\.lua:1'
 	run "$scratch/embed" "$scratch/none.lua"
 	is "a script that is not there fails" "$status" 1
-	: >"$scratch/main.c"
 	printf '#include <colibri.h>\nint main(void) { return colibri_version() == 0; }\n' >"$scratch/main.c"
-	# shellcheck disable=SC2086
 	run cc -std=c11 -Wall -Wextra -Werror -pedantic -c "-I$DEST$PREFIX/include" -o "$scratch/main.o" "$scratch/main.c"
 	is "the header needs no other" "$status|$err" "0|"
 	if command -v c++ >/dev/null 2>&1; then

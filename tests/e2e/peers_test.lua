@@ -203,7 +203,8 @@ end)
 
 t.test("a peer that goes away cancels a read: <close> runs", function()
   local d <close> = daemon()
-  for i, ops in ipairs { { "send", "close", "stay" }, { "send", "half", "close", "stay" }, { "send", "stay" } } do
+  for i, ops in ipairs { { "send", "close", "stay" }, { "send", "half", "close", "stay" }, { "send", "stay" },
+    { "send", "half", "stay" } } do
     local name = "r" .. i
     local p = peer(d, json.encode(hold(d, name)) .. "\n" .. json.encode(hold(d, name .. "-next")) .. "\n",
       table.unpack(ops))

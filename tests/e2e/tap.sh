@@ -126,18 +126,15 @@ field() {
 
 # --- processes and the scratch directory ---
 
-# Ids of processes that name the scratch directory, run in it or have it as
-# their root.
+# Ids of processes that name the scratch directory in their arguments, or have
+# it as their root, their directory or an open file.
 scratch_processes() {
-	ps axww -o pid= -o args= | S=$scratch awk 'index($0, ENVIRON["S"]) { print $1 }'
-	for tap_link in /proc/[0-9]*/root /proc/[0-9]*/cwd; do
-		case $(readlink "$tap_link" 2>/dev/null) in
-		"$scratch"*)
-			tap_link=${tap_link#/proc/}
-			echo "${tap_link%/*}"
-			;;
-		esac
-	done
+	{
+		ps axww -o pid= -o args= |
+			S=$scratch awk 'index($0, ENVIRON["S"]) { print $1 }'
+		find /proc/[0-9]*/root /proc/[0-9]*/cwd /proc/[0-9]*/fd \
+		    -lname "$scratch*" 2>/dev/null | cut -d / -f 3
+	} | sort -u | grep -vx $$
 }
 
 no_processes() {
