@@ -125,10 +125,19 @@ check-asan:
 	$(MAKE) BUILD=build/asan SAN=address,undefined check
 
 lint:
-	luacheck --quiet lua hooks scripts tests
-	shellcheck $$(git ls-files '*.sh') .ci/run tests/tools/jexec
-	cppcheck --quiet --std=c11 --enable=warning,portability \
-		--inline-suppr --error-exitcode=1 -Icore core
+	BUILD=build sh tests/check/lint_test.sh
+
+# Rates and latencies next to a baseline in the same run, as ratios.
+bench: all
+	for b in requests register start; do \
+		BUILD=$(abspath $(BUILD)) sh tests/bench/$$b.sh || exit 1; done
+
+# Every C file against FreeBSD's headers, by Zig (--install fetches it).
+check-freebsd:
+	sh scripts/check-freebsd.sh
+
+fuzz:
+	sh tests/fuzz/run.sh
 
 format:
 	clang-format -i core/*.[ch] tests/unit/*.[ch]
@@ -172,5 +181,6 @@ clean:
 	rm -rf build
 
 -include $(wildcard $(BUILD)/obj/*.d)
-.PHONY: all unit check check-asan lint format install uninstall clean
+.PHONY: all unit check check-asan check-freebsd bench fuzz lint format \
+	install uninstall clean
 .SECONDARY:

@@ -190,6 +190,20 @@ line_is_hung_up(const struct line *l)
 	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP) != 0;
 }
 
+/* While paused after the end of the input, nothing else would tell. */
+void
+line_watch_hangup(struct line *l)
+{
+	if (!l->eof || !l->paused || l->closed || l->hangup_told)
+		return;
+	if (line_is_hung_up(l)) {
+		l->hangup_told = true;
+		l->cb(l, LINE_HANGUP, NULL, 0, l->arg);
+	} else {
+		line_arm_timer(l, loop_now(l->loop) + LINE_HANGUP_SECONDS);
+	}
+}
+
 static void
 line_read_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -207,8 +221,8 @@ line_read_cb(evutil_socket_t fd, short what, void *arg)
 	l->received = loop_now(l->loop);
 	if (n == 0) {
 		l->eof = true;
-		if (l->paused && line_is_hung_up(l))
-			l->cb(l, LINE_HANGUP, NULL, 0, l->arg);
+		line_watch_hangup(l);
+		line_hand_out(l, l->in.data, l->in.len);
 		line_check_eof(l, l->in.data != NULL ? l->in.data : "",
 		    l->in.len);
 		line_keep_rest(l);

@@ -214,6 +214,7 @@ line_timer_cb(evutil_socket_t fd, short what, void *arg)
 	/* libevent's clock is coarse: half a tick early is on time. */
 	now += 0.005;
 	l->timer_at = 0;
+	line_watch_hangup(l);
 	if (l->stalled_since != 0 && !l->stall_told) {
 		next = l->stalled_since + l->limits.stall;
 		if (next <= now) {

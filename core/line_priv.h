@@ -11,6 +11,7 @@ struct event;
 
 #define LINE_READ_SIZE	65536
 #define LINE_KEEP_SIZE	4096	/* an empty buffer above this is freed */
+#define LINE_HANGUP_SECONDS 1	/* between two looks at a paused peer */
 
 struct line {
 	struct loop *loop;
@@ -24,7 +25,7 @@ struct line {
 	struct buf in, out;
 	size_t in_pos, scanned, sent;
 	bool paused;
-	bool eof, eof_told;
+	bool eof, eof_told, hangup_told;
 	bool too_long;			/* told; input is over */
 	bool finishing;
 	bool closed;			/* told; nothing goes on */
@@ -55,6 +56,11 @@ void line_defer_deliver(struct line *l);
 
 /* The connection is dead: report it once. */
 void line_set_closed(struct line *l);
+
+/* Before that: hand out what the peer wrote last. */
 void line_read_last(struct line *l);
+
+/* After the end of the input, while paused: report a peer that is gone. */
+void line_watch_hangup(struct line *l);
 
 #endif

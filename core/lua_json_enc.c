@@ -55,6 +55,9 @@ enc_number(lua_State *L, int idx, struct buf *out, struct err *e)
 	snprintf(text, sizeof(text), "%.14g", d);
 	if (strtod(text, NULL) != d)
 		snprintf(text, sizeof(text), "%.17g", d);
+	/* Digits alone would be an integer, and too large for one. */
+	if (fabs(d) >= 9007199254740992.0 && strpbrk(text, ".e") == NULL)
+		snprintf(text, sizeof(text), "%.17e", d);
 	buf_add_str(out, text);
 	return 0;
 }

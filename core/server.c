@@ -288,9 +288,6 @@ conn_line_cb(struct line *line, enum line_event ev, const char *data,
 	case LINE_EOF:		/* half a line is no request */
 		line_finish(c->line);
 		break;
-	case LINE_HANGUP:
-		conn_cancel(c);
-		break;
 	case LINE_IDLE:
 		if (c->task == NULL)
 			line_finish(c->line);
@@ -298,6 +295,7 @@ conn_line_cb(struct line *line, enum line_event ev, const char *data,
 	case LINE_STALLED:
 		log_info("server", "a peer does not read; connection closed");
 		/* FALLTHROUGH */
+	case LINE_HANGUP:	/* requests not begun are not begun */
 	case LINE_CLOSED:
 		conn_drop(c);
 		break;

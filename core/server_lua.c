@@ -155,26 +155,33 @@ signal_stop(struct op *base)
 		op->signals->waiting = NULL;
 }
 
-/* server.next_signal() -> "TERM" | "INT" | "HUP". Waits. From the first call
- * on these signals are ours. */
+/* server.watch_signals() -> true | nil, err: from here on TERM, INT and HUP are
+ * ours, and wait for next_signal() */
+static int
+lserver_watch_signals(lua_State *L)
+{
+	struct signals *s = &the_signals;
+	struct err e = ERR_INIT;
+	unsigned i;
+
+	for (i = 0; !s->set_up && i < ARRAY_LEN(signal_names); i++) {
+		signal_args[i] = (struct signal_arg){ s, i };
+		if (loop_signal(vm_loop(vm_of(L)), signal_names[i].signo,
+		    signal_cb, &signal_args[i], &e) != 0)
+			return lx_fail(L, &e);
+	}
+	s->set_up = true;
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* server.next_signal() -> "TERM" | "INT" | "HUP". Waits. */
 static int
 lserver_next_signal(lua_State *L)
 {
 	struct signals *s = &the_signals;
 	struct signal_op *op;
-	struct err e = ERR_INIT;
-	unsigned i;
 
-	if (!s->set_up) {
-		for (i = 0; i < ARRAY_LEN(signal_names); i++) {
-			signal_args[i] = (struct signal_arg){ s, i };
-			if (loop_signal(vm_loop(vm_of(L)),
-			    signal_names[i].signo, signal_cb, &signal_args[i],
-			    &e) != 0)
-				return lx_fail(L, &e);
-		}
-		s->set_up = true;
-	}
 	if (s->waiting != NULL)
 		return luaL_error(L, "somebody already waits for signals");
 	op = op_new(L, sizeof(*op), signal_push, signal_stop);
@@ -202,6 +209,7 @@ luaopen_core_server(lua_State *L)
 	};
 	static const luaL_Reg funcs[] = {
 		{ "listen", lserver_listen },
+		{ "watch_signals", lserver_watch_signals },
 		{ "next_signal", lserver_next_signal },
 		{ NULL, NULL }
 	};

@@ -178,23 +178,14 @@ task_describe(lua_State *L)
 {
 	struct task *t = lua_touserdata(L, 1);
 	lua_State *at = t->inner != NULL ? t->inner : t->co;
-	struct err e = ERR_INIT;
 
-	/* A memory error of a coroutine inside knows best where it was. */
-	if (t->failed && t->kill != NULL && lua_istable(t->co, -1) &&
-	    strcmp(t->kill, "MemoryExceeded") == 0) {
-		lua_xmove(t->co, L, 1);
+	if (t->failed && lua_istable(t->co, -1)) {
+		lua_xmove(t->co, L, 1);	/* complete: task_message() */
 		vm_complete_err(L, t->co, 0);
 		return 1;
 	}
-	if (t->kill != NULL) {
-		err_set(&e, t->kill, "%s", task_kill_text(t->kill));
-		lx_push_err(L, &e);
-		if (t->where[0] != '\0') {
-			lua_pushstring(L, t->where);
-			lua_setfield(L, -2, "where");
-		}
-		vm_complete_err(L, at, 0);
+	if (t->kill != NULL || task_is_out_of_memory(t)) {
+		task_push_kill(L, t, at, 0);
 		if (at != t->co) {
 			lua_getfield(L, -1, "traceback");
 			luaL_traceback(L, t->co, NULL, 0);
@@ -300,6 +291,7 @@ task_run(struct task *t)
 		t->paused = false;
 	}
 	ts->running = t;
+	ts->current = t->co;
 	ts->slice_end = loop_now(vm_loop(t->vm)) + SLICE_SECONDS;
 	ts->stuck_since = 0;
 	vm_set_allowance(t->vm, t->memory);
@@ -359,7 +351,9 @@ task_message(lua_State *L)
 {
 	struct task *t = task_running(vm_of(L));
 
-	if (t == NULL || t->kill == NULL)
+	if (t != NULL && t->kill != NULL)
+		task_push_kill(L, t, L, 1);
+	else
 		vm_complete_err(L, L, 1);
 	return 1;
 }

@@ -107,10 +107,10 @@ uint64_t task_id(const struct task *t);
 size_t task_count(struct vm *vm);
 size_t op_count(struct vm *vm);
 
-/* Called by vm.c: register what tasks need; cancel every task; a task's
- * allowance ran out (from the allocator: touches no Lua). */
+/* Called by vm.c: register what tasks need; cancel every task; memory was
+ * refused, for good if final (from the allocator: allocates nothing). */
 void task_setup(struct vm *vm);
 void task_stop_all(struct vm *vm);
-void task_out_of_memory(struct vm *vm);
+void task_out_of_memory(struct vm *vm, bool final);
 
 #endif

@@ -107,7 +107,9 @@ co_run(lua_State *L, lua_State *co, int nargs, bool wrap)
 		task_set_hook(co);
 	if (!outer_waits)
 		t->nowait_calls++;
+	task_all(vm_of(L))->current = co;
 	status = lua_resume(co, L, nargs, &nres);
+	task_all(vm_of(L))->current = L;
 	if (!outer_waits)
 		t->nowait_calls--;
 	if (status == LUA_YIELD && (task_co_waits(co) ||

@@ -13,6 +13,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "lx.h"
 #include "task_priv.h"
 
 #define HOOK_COUNT	1000	/* VM instructions between two hook calls */
@@ -39,6 +40,36 @@ task_kill_text(const char *code)
 	return "cancelled";
 }
 
+bool
+task_is_out_of_memory(const struct task *t)
+{
+	return t->oom_where[0] != '\0' && (t->kill == NULL ?
+	    lua_isstring(t->co, -1) && strcmp(lua_tostring(t->co, -1),
+	    "not enough memory") == 0 :
+	    strcmp(t->kill, "MemoryExceeded") == 0);
+}
+
+void
+task_push_kill(lua_State *L, struct task *t, lua_State *L1, int level)
+{
+	const char *code = t->kill != NULL ? t->kill : "MemoryExceeded";
+	const char *where = task_is_out_of_memory(t) ? t->oom_where : t->where;
+	struct err e = ERR_INIT;
+
+	err_set(&e, code, "%s", task_kill_text(code));
+	lx_push_err(L, &e);
+	if (where[0] != '\0') {
+		lua_pushstring(L, where);
+		lua_setfield(L, -2, "where");
+	}
+	/* Running out of memory has unwound the stack already. */
+	if (where == t->oom_where) {
+		lua_pushfstring(L, "stack traceback:\n\t%s", where);
+		lua_setfield(L, -2, "traceback");
+	}
+	vm_complete_err(L, L1, level);
+}
+
 /* Is the function that runs one of the shipped library (lua/...)? Its code
  * between two waits is atomic: tasks are neither paused nor killed in it, so
  * that it may test and set. Scripts are. */
@@ -60,23 +91,33 @@ note_where(struct task *t, lua_State *L, lua_Debug *ar)
 	    ar->currentline);
 }
 
+static void task_hook(lua_State *L, lua_Debug *ar);
+
 void
-task_out_of_memory(struct vm *vm)
+task_out_of_memory(struct vm *vm, bool final)
 {
-	struct task *t = task_all(vm)->running;
+	struct tasks *ts = task_all(vm);
+	struct task *t = ts->running;
 	lua_Debug ar;
 	int level;
 
 	if (t == NULL || t->kill != NULL || t->state != TASK_RUNNING)
 		return;
-	t->kill = "MemoryExceeded";
+	if (final) {
+		t->kill = "MemoryExceeded";
+		lua_sethook(ts->current, task_hook, LUA_MASKCOUNT, 1);
+	}
 	/* Reading the stack allocates nothing. */
-	for (level = 0; lua_getstack(t->co, level, &ar); level++) {
-		lua_getinfo(t->co, "Sl", &ar);
-		if (ar.currentline > 0) {
-			note_where(t, t->co, &ar);
+	t->oom_where[0] = '\0';
+	for (level = 0; lua_getstack(ts->current, level, &ar); level++) {
+		lua_getinfo(ts->current, "Sl", &ar);
+		if (ar.currentline <= 0 || (t->oom_where[0] != '\0' &&
+		    strncmp(ar.source, "@lua/", 5) == 0))
+			continue;
+		snprintf(t->oom_where, sizeof(t->oom_where), "%s:%d",
+		    ar.short_src, ar.currentline);
+		if (strncmp(ar.source, "@lua/", 5) != 0)
 			return;
-		}
 	}
 }
 

@@ -28,6 +28,7 @@ struct task {
 	bool paused;			/* inner was preempted by the hook */
 	const char *kill;		/* code of a kill that must happen */
 	char where[LUA_IDSIZE + 16];	/* file:line it was found at */
+	char oom_where[LUA_IDSIZE + 16]; /* where memory was refused last */
 	bool failed;			/* the body raised; see task_main() */
 	int nowait_calls;		/* resumes below a C call that can't yield */
 	int64_t instructions;		/* left; INT64_MAX: no budget */
@@ -46,6 +47,7 @@ struct task {
 struct tasks {
 	struct vm *vm;
 	struct task *running;
+	lua_State *current;		/* the coroutine that runs, innermost */
 	double slice_end;		/* monotonic: when to pause */
 	double stuck_since;		/* CPU time: it could not be paused */
 	const char *nowait;		/* why waiting is not allowed now */
@@ -74,6 +76,13 @@ bool task_co_waits(lua_State *co);
 /* task_limit.c: what a kill's code means; arm the timer of a task that waits
  * with a deadline. */
 const char *task_kill_text(const char *code);
+
+/* Did the task end because memory was refused, by a kill or an error? */
+bool task_is_out_of_memory(const struct task *t);
+
+/* Push the error object of a kill (or of running out of memory) that was found
+ * in L1. May raise on memory. */
+void task_push_kill(lua_State *L, struct task *t, lua_State *L1, int level);
 void task_arm_deadline(struct task *t);
 
 /* Give a coroutine the hook that counts, preempts and kills. */

@@ -19,6 +19,8 @@
 #include "vm.h"
 #include "vm_load.h"
 
+#define KILL_SLACK	(256 * 1024)	/* bytes */
+
 struct vm {
 	lua_State *L;
 	struct loop *loop;
@@ -47,8 +49,11 @@ vm_may_grow(struct vm *vm, size_t more)
 		vm->refused = false;
 		return true;
 	}
-	if (vm->refused)
-		task_out_of_memory(vm);
+	task_out_of_memory(vm, vm->refused);
+	/* Until the kill takes effect, small requests are granted: each one
+	 * refused would cost a full collection. */
+	if (vm->refused && vm->allowance < KILL_SLACK)
+		vm->allowance = KILL_SLACK;
 	vm->refused = !vm->refused;
 	return false;
 }

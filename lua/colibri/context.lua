@@ -34,12 +34,20 @@ local bound = {
   log = function(ctx) return log.topic(ctx.command or "script") end,
 }
 
+-- The one raw key of a ctx: its own fields, out of reach of accidents.
+local FIELDS = {}
+
 local meta = {
   __index = function(ctx, key)
     local value = shared[key]
+    if value ~= nil then
+      return value
+    end
+    local fields = rawget(ctx, FIELDS)
+    value = fields[key]
     if value == nil and bound[key] then
       value = bound[key](ctx)
-      rawset(ctx, key, value)
+      fields[key] = value
     end
     return value
   end,
@@ -58,14 +66,15 @@ end
 
 --- The ctx of one request.
 function M.request(gen, conn, command)
-  return setmetatable({ gen = gen, peer = conn.peer, command = command.name, access = command.access,
-    request_id = conn.request_id }, meta)
+  conn.peer = sandbox.readonly(conn.peer, "ctx.peer")
+  return setmetatable({ [FIELDS] = { gen = gen, peer = conn.peer, command = command.name, access = command.access,
+    request_id = conn.request_id } }, meta)
 end
 
 --- A ctx for work that nobody asked for: the host itself, or colibri-run.
 function M.internal(gen, name)
-  return setmetatable({ gen = gen, peer = { uid = -1, gid = -1, pid = 0 }, command = name, access = "change",
-    request_id = 0 }, meta)
+  return setmetatable({ [FIELDS] = { gen = gen, peer = { uid = -1, gid = -1, pid = 0 }, command = name,
+    access = "change", request_id = 0 } }, meta)
 end
 
 --- For library code: the effects that need no store.

@@ -72,7 +72,10 @@ local function prepare_state()
 end
 
 local function start()
-  local ok, e = prepare_state()
+  local ok, e = server.watch_signals()
+  if ok then
+    ok, e = prepare_state()
+  end
   if not ok then
     return nil, e
   end
@@ -95,7 +98,9 @@ local function start()
   local vault = vaults.new { gen = scripts.current, ctx = context.internal(scripts.current(), "vault") }
   local started = clock.now()
   local host = { reload = M.reload, describe = scripts.describe, started = started, count_agents = agents.count, vault = vault }
-  context.setup { db = db, vault = vault, host = host }
+  context.setup { db = db, vault = vault, host = setmetatable({}, { __index = host, __newindex = function(_, key)
+    error("ctx.host." .. tostring(key) .. " is read-only", 2)
+  end, __metatable = false }) }
   local ctx = context.internal(scripts.current(), "agents")
   ok, e = agents.adopt(ctx)
   if not ok then

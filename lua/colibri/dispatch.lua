@@ -50,7 +50,9 @@ end
 --- The reply of a request whose task was killed or whose reply cannot be
 -- encoded. Must not wait.
 function M.failed(conn, e)
-  if not err.is(e) then
+  if type(e) == "string" then
+    e = err.new("MemoryExceeded", "%s", e) -- there was no memory for more
+  elseif not err.is(e) then
     e = err.new("ScriptError", "the command returned nothing")
   end
   log_failure(conn, e)

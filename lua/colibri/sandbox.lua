@@ -69,6 +69,14 @@ local function undeclared(_, name)
   error(("assignment to undeclared name '%s'; use local"):format(tostring(name)), 2)
 end
 
+-- The results of a pcall; its error belongs to the script that called.
+local function relay(ok, ...)
+  if not ok then
+    error((...), 2)
+  end
+  return ...
+end
+
 -- Library functions that could keep the loop busy inside C, with a bound.
 local RANGE_MAX = 10000000
 
@@ -79,7 +87,7 @@ local function bounded(name, fn, first, last)
     if length and (length < 0 and to > 0 or length > RANGE_MAX) then
       error(("%s: a range of more than %d"):format(name, RANGE_MAX), 2)
     end
-    return fn(...)
+    return relay(pcall(fn, ...))
   end
 end
 
@@ -89,7 +97,7 @@ local function plain_list(name, fn)
     if type(list) == "table" and getmetatable(list) and #list > RANGE_MAX then
       error(("%s: a list of more than %d"):format(name, RANGE_MAX), 2)
     end
-    return fn(list, ...)
+    return relay(pcall(fn, list, ...))
   end
 end
 
@@ -98,7 +106,7 @@ local function sandbox_setmetatable(t, mt)
   if type(mt) == "table" and rawget(mt, "__gc") ~= nil then
     error("__gc is not for scripts; use a <close> variable", 2)
   end
-  return setmetatable(t, mt)
+  return relay(pcall(setmetatable, t, mt))
 end
 
 local function bound_libraries(env)

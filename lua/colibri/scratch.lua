@@ -98,7 +98,7 @@ function Daemon:start()
     argv[#argv + 1] = word
   end
   local start = { max_stderr = 64 * 1024 * 1024, cwd = "/", env = { COLIBRI_SHARE_DIR = sys.conf.share_dir,
-    PATH = "/usr/local/bin:/usr/bin:/bin" } }
+    PATH = "/usr/local/bin:/usr/bin:/bin", COLIBRI_TEST_GC = proc.environ "COLIBRI_TEST_GC" } }
   table.move(argv, 1, #argv, 1, start)
   local e
   self.process, e = proc.start(start)

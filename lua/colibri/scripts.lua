@@ -63,6 +63,16 @@ local function check_command(source, def)
   if def.access ~= "read" and def.access ~= "change" then
     return fail(source, "access must be 'read' or 'change'")
   end
+  if def.timeout and not (def.timeout > 0 and def.timeout <= 86400) then
+    return fail(source, "timeout must be more than 0 and at most 86400 seconds")
+  end
+  for _, field in ipairs { "aliases", "columns" } do
+    for _, word in ipairs(def[field] or {}) do
+      if type(word) ~= "string" or not word:match("^[A-Za-z0-9_][A-Za-z0-9_-]*$") then
+        return fail(source, "%s must be a list of names", field)
+      end
+    end
+  end
   local ok, e = params.check_spec(def.params or {})
   if not ok then
     e.where = source
@@ -80,8 +90,9 @@ end
 
 -- Is what the file returned a script of its kind?
 local function check(source, kind, def)
-  if type(def) ~= "table" then
-    return fail(source, "a script returns a table, this one returned %s", type(def))
+  if type(def) ~= "table" or getmetatable(def) ~= nil then
+    return fail(source, "a script returns a plain table, this one returned %s", type(def) == "table" and
+      "one with a metatable" or type(def))
   end
   if def.api ~= sys.api then
     return fail(source, "api must be %d, got %s", sys.api, tostring(def.api))
@@ -129,14 +140,14 @@ local function load_file(layer, name, path, lower)
   }
   local fn, e = script.load(path, "@" .. source, env)
   if not fn then
-    e.where = e.where or source
+    e.where = e.where or e.message:match("^(.-:%d+): ") or source
     return nil, e
   end
   -- A task of its own: a file that loops for ever spends its own budget.
   local def, call_err = task.go(fn):wait()
   if def == nil then
-    if not call_err then
-      return fail(source, "the script returned nothing")
+    if not err.is(call_err) then
+      return fail(source, call_err == nil and "the script returned nothing" or "loading raised no proper error")
     end
     return nil, call_err
   end
@@ -252,8 +263,8 @@ function M.swap()
   end
   number = number + 1
   gen.number = number
-  current = gen
-  return gen
+  current = sandbox.readonly(gen, "ctx.gen")
+  return current
 end
 
 local function describe_params(list)

@@ -80,9 +80,9 @@ test("another user may read, a change is Forbidden and leaves an audit row", fun
     { "provision-tenant", "proof0" }, { "spawn-local", "/bin/true" }, { "spawn-agent", "local", "/bin/true" },
     { "stop-agent", "x" }, { "reload" },
   } do
-    code, _, err = as_nobody(d, table.unpack(argv))
-    t.eq(code, 1, argv[1])
-    t.ok(err:find("Forbidden", 1, true), err)
+    local exit, _, text = as_nobody(d, table.unpack(argv))
+    t.eq(exit, 1, argv[1])
+    t.ok(text:find("Forbidden", 1, true), text)
     local rows = d:call("audit")
     t.eq(#rows, i)
     t.eq({ rows[1].uid, rows[1].gid, rows[1].result }, { NOBODY, NOBODY, "Forbidden" })

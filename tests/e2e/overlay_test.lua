@@ -41,7 +41,7 @@ end
 
 -- reload must fail; its errors as { [where without line] = error }, and their number.
 local function broken(d)
-  local generation = d:call("status").generation
+  local generation = assert(d:call("status")).generation
   local e = t.err("ReloadFailed", d:call("reload"))
   local by = {}
   for _, one in ipairs(e and e.errors or {}) do
