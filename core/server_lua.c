@@ -175,13 +175,15 @@ lserver_watch_signals(lua_State *L)
 	return 1;
 }
 
-/* server.next_signal() -> "TERM" | "INT" | "HUP". Waits. */
+/* server.next_signal() -> "TERM" | "INT" | "HUP". Watches them. Waits. */
 static int
 lserver_next_signal(lua_State *L)
 {
 	struct signals *s = &the_signals;
 	struct signal_op *op;
 
+	if (lserver_watch_signals(L) != 1)
+		return 2;
 	if (s->waiting != NULL)
 		return luaL_error(L, "somebody already waits for signals");
 	op = op_new(L, sizeof(*op), signal_push, signal_stop);

@@ -54,7 +54,7 @@ take_headers() {
 compile() {
 	$zig cc -target "$target" -std=c11 -O1 -Wall -Wextra -Werror -Wshadow \
 	    -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-	    -Wcast-qual -Wwrite-strings -Wundef -Wvla -Icore \
+	    -Wcast-qual -Wwrite-strings -Wundef -Wvla -iquote core \
 	    -isystem $out/include -D_GNU_SOURCE \
 	    -DCOLIBRI_PREFIX='"/usr/local"' \
 	    -c -o "$out/$(basename "$1" .c).o" "$1"

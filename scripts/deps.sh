@@ -60,7 +60,9 @@ list_debian() {
 	extra) cat <<-END ;;
 		cmd:zsh zsh
 		cmd:fish fish
+		cmd:cppcheck cppcheck
 		cmd:clang clang
+		file:/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a libclang-rt-dev
 		cmd:openssl openssl
 		END
 	*) say "deps.sh: unknown group '$1'"; exit 2 ;;

@@ -72,7 +72,8 @@ end
 -- The results of a pcall; its error belongs to the script that called.
 local function relay(ok, ...)
   if not ok then
-    error((...), 2)
+    local e = ...
+    error(e, type(e) == "string" and e:match("^[^\n]-:%d+: ") and 0 or 2)
   end
   return ...
 end

@@ -106,7 +106,7 @@ my $flags = `pkg-config --cflags lua5.4 2>/dev/null || pkg-config --cflags lua-5
 chomp $flags;
 my @alone;
 for my $file (@h) {
-	my $out = `echo '#include "$file"' | \${CC:-cc} -std=c11 -D_GNU_SOURCE -Wall -Icore -I. $flags -x c -fsyntax-only - 2>&1`;
+	my $out = `echo '#include "$file"' | \${CC:-cc} -std=c11 -D_GNU_SOURCE -Wall -iquote core -I. $flags -x c -fsyntax-only - 2>&1`;
 	push @alone, "$file: " . (split /\n/, $out)[0] if $? != 0;
 }
 report('each header compiles alone', @alone);

@@ -26,7 +26,7 @@ static void
 rig_cb(struct line *l, enum line_event ev, const char *data, size_t len,
     void *arg)
 {
-	static const char letters[] = "TLECSI";
+	static const char letters[] = "TLEHCSI";
 	struct rig *r = arg;
 
 	r->count[ev]++;
@@ -154,15 +154,15 @@ TEST(eof_waits_for_paused_lines)
 	rig_until(&r, LINE_TEXT, 1);
 	loop_turn(r.loop, 0);
 	loop_turn(r.loop, 0);
-	rig_check(&r, "T:one|");
+	rig_check(&r, "T:one|H|");
 	line_resume(r.line);
-	rig_check(&r, "T:one|");	/* never from inside the call */
+	rig_check(&r, "T:one|H|");	/* never from inside the call */
 	rig_until(&r, LINE_TEXT, 2);
 	loop_turn(r.loop, 0);
-	rig_check(&r, "T:one|T:two|");
+	rig_check(&r, "T:one|H|T:two|");
 	line_resume(r.line);
 	rig_until(&r, LINE_EOF, 1);
-	rig_check(&r, "T:one|T:two|E:|");
+	rig_check(&r, "T:one|H|T:two|E:|");
 	rig_close(&r);
 }
 
