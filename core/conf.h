@@ -38,7 +38,7 @@ struct conf {
 	double idle_timeout;		/* COLIBRI_IDLE_TIMEOUT s, 300; 0 never */
 	double request_timeout;		/* COLIBRI_REQUEST_TIMEOUT s, 30 */
 	int64_t script_instructions;	/* COLIBRI_SCRIPT_INSTRUCTIONS, 100000000 */
-	int64_t script_memory;		/* COLIBRI_SCRIPT_MEMORY bytes a run, 64 MiB */
+	int64_t script_memory;		/* COLIBRI_SCRIPT_MEMORY bytes a run, 16 MiB */
 	int64_t lua_memory;		/* COLIBRI_LUA_MEMORY bytes in all, 512 MiB */
 	double vault_timeout;		/* COLIBRI_VAULT_TIMEOUT s a call, 60 */
 	double vault_idle;		/* COLIBRI_VAULT_IDLE s kept open, 30 */

@@ -154,7 +154,7 @@ const struct conf_row conf_rows[] = {
 	  .max = INT64_C(1000000000000000) },
 	{ ITEM(script_memory, "SCRIPT_MEMORY", "script-memory",
 	    "bytes a run may allocate"),
-	  .kind = CONF_INT, .def = "67108864", .min = 64 * KIB,
+	  .kind = CONF_INT, .def = "16777216", .min = 64 * KIB,
 	  .max = MIB * MIB },
 	{ ITEM(lua_memory, "LUA_MEMORY", "lua-memory",
 	    "bytes Lua may hold in all"),

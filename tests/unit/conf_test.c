@@ -44,7 +44,7 @@ TEST(defaults)
 	check_value(c, "idle_timeout", "300");
 	check_value(c, "request_timeout", "30");
 	check_value(c, "script_instructions", "100000000");
-	check_value(c, "script_memory", "67108864");
+	check_value(c, "script_memory", "16777216");
 	check_value(c, "lua_memory", "536870912");
 	check_value(c, "vault_timeout", "60");
 	check_value(c, "vault_idle", "30");
