@@ -267,7 +267,9 @@ t.test("a client that never reads is stopped; memory is bounded, others are fast
   end, 30)
   t.ok(last - requests < 250 + 8 * 80, "replies stop: " .. last - requests)
   local grown = resident(d) - kb_before
-  t.ok(grown < 8 * 1024, "the daemon grew by KiB: " .. grown)
+  -- AddressSanitizer keeps freed memory for a while.
+  local sanitized = sys.program("colibri-daemon"):find("/asan/", 1, true)
+  t.ok(grown < (sanitized and 64 or 8) * 1024, "the daemon grew by KiB: " .. grown)
   t.eq(server(d).in_flight, 1)
   for i = 1, 8 do
     peers[i]:kill(9)
