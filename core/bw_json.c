@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bw_json.h"
+#include "utf8.h"
 
 enum { WANT_VALUE, WANT_VALUE_OR_END, WANT_KEY, WANT_KEY_OR_END, WANT_MORE };
 
@@ -131,24 +132,6 @@ string_escape(struct bw_json *r)
 	return 0;
 }
 
-/* Length of the UTF-8 sequence at p, 0 when it is none (RFC 3629). */
-static size_t
-utf8_len(const unsigned char *p, const unsigned char *end)
-{
-	size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2, i;
-
-	if (p[0] < 0xc2 || p[0] > 0xf4 || (size_t)(end - p) < n)
-		return 0;
-	for (i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 /* The string whose opening quote is at p, into text. NULL, or what is wrong. */
 static const char *
 json_string(struct bw_json *r)
@@ -172,7 +155,8 @@ json_string(struct bw_json *r)
 		} else if (*r->p < 0x20) {
 			return "control byte in a string";
 		} else {
-			n = *r->p < 0x80 ? 1 : utf8_len(r->p, r->end);
+			n = *r->p < 0x80 ? 1 :
+			    utf8_len(r->p, (size_t)(r->end - r->p));
 			if (n == 0)
 				return "not UTF-8";
 			r->p += n;

@@ -7,6 +7,7 @@
 
 #include "log_line.h"
 #include "secret.h"
+#include "utf8.h"
 
 #define LOG_NAME_MAX	64	/* topic, key */
 #define LINE_CLOSE_MAX	16	/* quote, [cut] or "cut":true}, newline */
@@ -49,19 +50,8 @@ static size_t
 line_utf8(const char *s)
 {
 	const unsigned char *p = (const unsigned char *)s;
-	size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2, i;
 
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	for (i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xe0 && p[1] < 0xa0) ||
-	    (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-	    (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
+	return p[0] == 0xc2 && p[1] < 0xa0 ? 0 : utf8_len(p, 4);
 }
 
 /* Text as it stands in a JSON string; without the quotes, only a quote

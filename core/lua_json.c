@@ -20,6 +20,7 @@
 #include "lua_json_priv.h"
 #include "lua_open.h"
 #include "lx.h"
+#include "utf8.h"
 #include "vm.h"
 #include "vm_load.h"
 
@@ -40,27 +41,6 @@ struct json_scan {
 	const char *wrong;	/* NULL: fine */
 };
 
-/* Length of the UTF-8 sequence at p, 0 when it is not one (RFC 3629). */
-static size_t
-json_utf8_len(const unsigned char *p, const unsigned char *end)
-{
-	size_t n, i;
-
-	if (p[0] < 0x80)
-		return 1;
-	n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-	if (p[0] < 0xc2 || p[0] > 0xf4 || (size_t)(end - p) < n)
-		return 0;
-	for (i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 /* Past the closing quote of the string that starts at p, or NULL. */
 static const unsigned char *
 json_scan_string(const unsigned char *p, const unsigned char *end,
@@ -78,7 +58,7 @@ json_scan_string(const unsigned char *p, const unsigned char *end,
 			scan->wrong = "control byte in a string";
 			return NULL;
 		} else if (*p >= 0x80) {
-			n = json_utf8_len(p, end);
+			n = utf8_len(p, (size_t)(end - p));
 			if (n == 0) {
 				scan->wrong = "invalid UTF-8";
 				return NULL;

@@ -17,6 +17,7 @@
 #include "lua_json.h"
 #include "lua_json_priv.h"
 #include "lx.h"
+#include "utf8.h"
 
 #define ENC_DEPTH	64
 #define ENC_KEYS	64	/* keys sorted without a Lua table */
@@ -62,24 +63,6 @@ enc_number(lua_State *L, int idx, struct buf *out, struct err *e)
 	return 0;
 }
 
-/* Length of a valid UTF-8 sequence of two or more bytes at p, or 0. */
-static size_t
-enc_utf8(const unsigned char *p, size_t left)
-{
-	size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2, i;
-
-	if (p[0] < 0xc2 || p[0] > 0xf4 || left < n)
-		return 0;
-	for (i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 static void
 enc_escape(struct buf *out, unsigned char c)
 {
@@ -116,7 +99,7 @@ enc_escaped(struct buf *out, const char *s, size_t len)
 			i++;
 			continue;
 		}
-		n = p[i] >= 0x80 ? enc_utf8(p + i, len - i) : 0;
+		n = p[i] >= 0x80 ? utf8_len(p + i, len - i) : 0;
 		if (n > 0) {
 			i += n;
 			continue;
