@@ -250,11 +250,10 @@ handle_done(struct task *t, lua_State *L, bool ok, int nresults, void *arg)
 }
 
 static int
-handle_start(lua_State *L, int fn, const char *name, double deadline,
-    bool detached)
+handle_start(lua_State *L, int fn, const char *name, bool detached)
 {
 	struct vm *vm = vm_of(L);
-	struct task_limits limits = { .deadline = deadline,
+	struct task_limits limits = {
 	    .instructions = vm_conf(vm)->script_instructions,
 	    .memory = vm_conf(vm)->script_memory };
 	struct handle *h;
@@ -284,7 +283,7 @@ ltask_go(lua_State *L)
 
 	if (parent == NULL)
 		return luaL_error(L, "no task is running");
-	return handle_start(L, 1, task_name(parent), 0, false);
+	return handle_start(L, 1, task_name(parent), false);
 }
 
 /* task.spawn_detached(name, fn, ...) -> task: belongs to nobody, ends with the
@@ -293,10 +292,8 @@ static int
 ltask_spawn_detached(lua_State *L)
 {
 	const char *name = lx_checkstr(L, 1);
-	int rc;
 
-	rc = handle_start(L, 2, name, 0, true);
-	return rc;
+	return handle_start(L, 2, name, true);
 }
 
 static int
@@ -399,7 +396,7 @@ ltask_timeout(lua_State *L)
 
 	if (parent == NULL)
 		return luaL_error(L, "no task is running");
-	handle_start(L, 2, task_name(parent), 0, false);
+	handle_start(L, 2, task_name(parent), false);
 	return handle_wait(L, lua_gettop(L), s);
 }
 

@@ -25,7 +25,8 @@ local ENV_MODE = 0x180 -- 0600
 local REFUSALS = { RootMismatch = true, TargetMissing = true, TargetEscapesRoot = true, BaseMissing = true,
   NotRegular = true }
 
-local function normal_root(path)
+--- A path without trailing slashes: how jail roots are stored and compared.
+function M.normal_root(path)
   local trimmed = path:gsub("/+$", "")
   return trimmed == "" and "/" or trimmed
 end
@@ -78,7 +79,7 @@ local function check_target(ctx, tenant_id, jail_root)
   if not row then
     return nil, M.result(e.code == "TenantNotFound" and "skipped" or "failed", e)
   end
-  if jail_root and normal_root(jail_root) ~= normal_root(row.jail_root_path) then
+  if jail_root and M.normal_root(jail_root) ~= M.normal_root(row.jail_root_path) then
     e = err.new("RootMismatch", "tenant '%s' is registered with root %s, not %s", tenant_id, row.jail_root_path,
       jail_root)
     return nil, M.result("refused", e), row
@@ -91,19 +92,16 @@ local function check_target(ctx, tenant_id, jail_root)
   return row
 end
 
--- Guard 4: { KEY = secret }, sorted names; or nil, err.
+-- Guard 4: { KEY = secret }, sorted names; or nil, err. The vault has refused bad
+-- and duplicate keys already (vaults.lua).
 local function fetch(ctx, tenant_id)
   local pairs_list, e = ctx.vault:fetch(tenant_id)
   if not pairs_list then
     return nil, e
   end
-  local values, names, from = {}, json.array {}, {}
+  local values, names = {}, json.array {}
   for _, pair in ipairs(pairs_list) do
-    if values[pair.key] then
-      return nil, err.new("ItemAmbiguous", "key %s comes from '%s' and from '%s'; rename or remove one", pair.key,
-        from[pair.key], pair.item)
-    end
-    values[pair.key], from[pair.key] = pair.value, pair.item
+    values[pair.key] = pair.value
     names[#names + 1] = pair.key
   end
   table.sort(names)

@@ -11,7 +11,6 @@ local client = require "core.client"
 local clock = require "core.clock"
 local err = require "colibri.err"
 local fs = require "core.fs"
-local json = require "core.json"
 local proc = require "core.proc"
 local sys = require "core.sys"
 local task = require "core.task"
@@ -196,7 +195,5 @@ function M.daemon(options)
   end
   return self
 end
-
-M.json = json
 
 return M

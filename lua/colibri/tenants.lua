@@ -24,12 +24,6 @@ local function now()
   return math.floor(clock.now())
 end
 
---- A path without trailing slashes: how jail roots are stored and compared.
-function M.normal_root(path)
-  local trimmed = path:gsub("/+$", "")
-  return trimmed == "" and "/" or trimmed
-end
-
 local function select_one(from, tenant_id)
   return from:one("SELECT " .. COLUMNS .. " FROM tenants WHERE tenant_id = ?", tenant_id)
 end
@@ -99,7 +93,7 @@ end
 -- @param args { tenant_id, jail_root_path, collection_id, env_owner?, update? }
 -- @return row with `change` | nil, err(TargetMissing, TargetEscapesRoot, TenantExists)
 function Tenants:register(args)
-  local root = M.normal_root(args.jail_root_path)
+  local root = provision.normal_root(args.jail_root_path)
   local there, e = fs.contain(sys.conf.jail_root_base, root)
   if not there then
     return nil, e

@@ -6,7 +6,6 @@
 -- `colibri-run test FILE...` runs the cases of each file, each as a task of its
 -- own, and checks after each one that no task and no wait is left over.
 
-local json = require "core.json"
 local script = require "core.script"
 local task = require "core.task"
 
@@ -164,7 +163,5 @@ function M.run(out)
   end
   return failed
 end
-
-M.json = json
 
 return M
