@@ -30,12 +30,32 @@ in_vault() {
 	(umask 077 && printf '%s\n' "$2" >"$scratch/vault/$1.env")
 }
 
+# calls_since LINE: what was traced after it, one line a call. strace splits a
+# call in two when another process reports between its start and its end.
+calls_since() {
+	tail -n +$(($1 + 1)) "$TRACE" | awk '
+		/<unfinished \.\.\.>$/ {
+			sub(/ *<unfinished \.\.\.>$/, "")
+			begun[$1] = $0
+			next
+		}
+		/^[0-9]+ +<\.\.\. [a-z0-9_]+ resumed>/ {
+			pid = $1
+			sub(/^[0-9]+ +<\.\.\. [a-z0-9_]+ resumed>/, "")
+			print begun[pid] $0
+			delete begun[pid]
+			next
+		}
+		{ print }
+		END { for (pid in begun) print begun[pid] }' >"$scratch/calls"
+}
+
 # spawn NAME ROOT: what the provision of a spawn gives; its file calls are in
 # $scratch/calls.
 spawn() {
 	seen=$(wc -l <"$TRACE")
 	run colibri spawn-agent local /bin/sh --arg -c --arg : --jail-name "$1" --jail-root "$2"
-	tail -n +$((seen + 1)) "$TRACE" >"$scratch/calls"
+	calls_since "$seen"
 	[ "$status" = 0 ] || diag "$err"
 	result="$(printf '%s\n' "$out" | field result) $(printf '%s\n' "$out" | field code)"
 }
@@ -44,7 +64,7 @@ spawn() {
 ask() {
 	seen=$(wc -l <"$TRACE")
 	run colibri "$@"
-	tail -n +$((seen + 1)) "$TRACE" >"$scratch/calls"
+	calls_since "$seen"
 	result=$(printf '%s\n' "$err" | sed 's/^colibri: [^:]*: \([^:]*\): .*/\1/')
 }
 
