@@ -12,7 +12,6 @@
 
 local clock = require "core.clock"
 local err = require "colibri.err"
-local fs = require "core.fs"
 local json = require "core.json"
 local log = require "colibri.log"
 local sys = require "core.sys"
@@ -85,7 +84,7 @@ local function check_target(ctx, tenant_id, jail_root)
     return nil, M.result("refused", e), row
   end
   local there
-  there, e = fs.contain(sys.conf.jail_root_base, row.jail_root_path)
+  there, e = ctx.fs.contain(ctx.conf.jail_root_base, row.jail_root_path)
   if not there then
     return nil, M.result(REFUSALS[e.code] and "refused" or "failed", e), row
   end
@@ -109,8 +108,8 @@ local function fetch(ctx, tenant_id)
 end
 
 -- Guard 5.
-local function write(row, values)
-  local root <close>, e = fs.open(sys.conf.jail_root_base, row.jail_root_path)
+local function write(ctx, row, values)
+  local root <close>, e = ctx.fs.open(ctx.conf.jail_root_base, row.jail_root_path)
   if not root then
     return nil, e
   end
@@ -154,7 +153,7 @@ local function run(ctx, tenant_id, jail_root, dry_run)
   if dry_run then
     return M.result("dry-run", nil, { keys = #names, names = names }), false
   end
-  local written, e = write(row, values)
+  local written, e = write(ctx, row, values)
   if not written then
     return M.result(REFUSALS[e.code] and "refused" or "failed", e), true
   end
@@ -163,7 +162,7 @@ local function run(ctx, tenant_id, jail_root, dry_run)
 end
 
 --- Provision one tenant. Waits for the vault and the store.
--- @param ctx table: with tenants, vault, db, audit
+-- @param ctx table: with tenants, vault, db, fs, conf, audit
 -- @param tenant_id string
 -- @param jail_root string|nil: what a spawn used, compared with the registered root
 -- @param dry_run boolean|nil: fetch and check, write nothing

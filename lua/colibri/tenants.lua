@@ -2,10 +2,8 @@
 
 local clock = require "core.clock"
 local err = require "colibri.err"
-local fs = require "core.fs"
 local json = require "core.json"
 local provision = require "colibri.provision"
-local sys = require "core.sys"
 
 local M = {}
 
@@ -42,13 +40,14 @@ end
 -- with status "orphaned" when all is true.
 -- @return list of rows | nil, err
 function Tenants:list(all)
-  local rows, e = self.ctx.db:all("SELECT " .. COLUMNS .. " FROM tenants ORDER BY tenant_id")
+  local ctx = self.ctx
+  local rows, e = ctx.db:all("SELECT " .. COLUMNS .. " FROM tenants ORDER BY tenant_id")
   if not rows then
     return nil, e
   end
   local out = json.array {}
   for _, row in ipairs(rows) do
-    local there = fs.contain(sys.conf.jail_root_base, row.jail_root_path)
+    local there = ctx.fs.contain(ctx.conf.jail_root_base, row.jail_root_path)
     if not there then
       row.status = "orphaned"
     end
@@ -94,7 +93,7 @@ end
 -- @return row with `change` | nil, err(TargetMissing, TargetEscapesRoot, TenantExists)
 function Tenants:register(args)
   local root = provision.normal_root(args.jail_root_path)
-  local there, e = fs.contain(sys.conf.jail_root_base, root)
+  local there, e = self.ctx.fs.contain(self.ctx.conf.jail_root_base, root)
   if not there then
     return nil, e
   end
@@ -127,8 +126,8 @@ function Tenants:register(args)
 end
 
 -- Remove the tenant's .env, contained. "removed", "absent", or nil, err.
-local function purge_env(row)
-  local root <close>, e = fs.open(sys.conf.jail_root_base, row.jail_root_path)
+local function purge_env(ctx, row)
+  local root <close>, e = ctx.fs.open(ctx.conf.jail_root_base, row.jail_root_path)
   if not root then
     if e.code == "TargetMissing" then
       return "absent"
@@ -152,7 +151,7 @@ function Tenants:delete(tenant_id, purge)
   end
   local env = "kept"
   if row and purge then
-    env, e = purge_env(row)
+    env, e = purge_env(self.ctx, row)
     if not env then
       return nil, e
     end
