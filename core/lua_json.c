@@ -4,8 +4,8 @@
  * lua-cjson turns 1 into 1.0, 12345678901234567890 into something else, [] into
  * {} and accepts bytes that are no UTF-8. One pass over the text before it
  * (json_scan) refuses or notes those things; a walk over the result repairs it,
- * and is left out when the scan saw neither numbers nor empty lists. The
- * encoder is lua_json_enc.c.
+ * and is left out when the scan saw neither numbers nor lists. Plain texts do
+ * not come this far: lua_json_fast.c. The encoder is lua_json_enc.c.
  */
 #include <math.h>
 #include <stdio.h>
@@ -24,7 +24,6 @@
 #include "vm.h"
 #include "vm_load.h"
 
-#define JSON_DEPTH	64
 #define EXACT_MAX	9007199254740992.0	/* 2^53 */
 
 #define NUMBER_MAX	400	/* bytes of one number */
@@ -36,7 +35,7 @@ static char empty_mark[33];
 static const char decode_key, array_key;	/* registry keys */
 
 struct json_scan {
-	bool numbers;		/* at least one outside strings */
+	bool numbers, lists;	/* at least one outside strings */
 	size_t empties;		/* how many [] */
 	const char *wrong;	/* NULL: fine */
 };
@@ -151,6 +150,7 @@ json_scan(const char *text, size_t len, struct json_scan *scan)
 			scan->wrong = "unexpected byte";
 		} else {
 			if (*p == '[') {
+				scan->lists = true;
 				q = json_skip_blank(p + 1, end);
 				scan->empties += q < end && *q == ']';
 			}
@@ -196,8 +196,8 @@ json_mark_empties(lua_State *L, const char *text, size_t len)
 	luaL_pushresult(&b);
 }
 
-static void
-json_mark_array(lua_State *L, int idx)
+void
+lua_json_mark_array(lua_State *L, int idx)
 {
 	idx = lua_absindex(L, idx);
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &array_key);
@@ -241,11 +241,11 @@ json_repair(lua_State *L)
 	if (json_is_empty_mark(L, -1)) {
 		lua_pushnil(L);
 		lua_rawseti(L, -2, 1);
-		json_mark_array(L, -1);
+		lua_json_mark_array(L, -1);
 		return;
 	}
 	if (lua_rawlen(L, -1) > 0)
-		json_mark_array(L, -1);
+		lua_json_mark_array(L, -1);
 	luaL_checkstack(L, 6, "json");
 	lua_pushnil(L);
 	while (lua_next(L, -2) != 0) {
@@ -262,7 +262,7 @@ json_repair(lua_State *L)
 }
 
 int
-lua_json_decode(lua_State *L, const char *text, size_t len, struct err *e)
+lua_json_decode_any(lua_State *L, const char *text, size_t len, struct err *e)
 {
 	struct json_scan scan = { 0 };
 
@@ -280,9 +280,17 @@ lua_json_decode(lua_State *L, const char *text, size_t len, struct err *e)
 		lua_pop(L, 1);
 		return -1;
 	}
-	if (scan.numbers || scan.empties > 0)
+	if (scan.numbers || scan.lists)
 		json_repair(L);
 	return 0;
+}
+
+int
+lua_json_decode(lua_State *L, const char *text, size_t len, struct err *e)
+{
+	if (lua_json_decode_plain(L, text, len))
+		return 0;
+	return lua_json_decode_any(L, text, len, e);
 }
 
 /* --- the module --- */
@@ -337,7 +345,7 @@ ljson_array(lua_State *L)
 {
 	lx_checknargs(L, 1);
 	luaL_checktype(L, 1, LUA_TTABLE);
-	json_mark_array(L, 1);
+	lua_json_mark_array(L, 1);
 	return 1;
 }
 
@@ -356,19 +364,6 @@ ljson_is_array(lua_State *L)
 		}
 	}
 	lua_pushboolean(L, yes);
-	return 1;
-}
-
-/* json.ordered(keys) -> metatable: objects that have it are encoded with these
- * keys first, in this order */
-static int
-ljson_ordered(lua_State *L)
-{
-	lx_checknargs(L, 1);
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_createtable(L, 0, 1);
-	lua_pushvalue(L, 1);
-	lua_setfield(L, -2, "__order");
 	return 1;
 }
 
@@ -394,7 +389,7 @@ luaopen_core_json(lua_State *L)
 		{ "encode", ljson_encode },
 		{ "array", ljson_array },
 		{ "is_array", ljson_is_array },
-		{ "ordered", ljson_ordered },
+		{ "ordered", lua_json_ordered },
 		{ NULL, NULL }
 	};
 
@@ -408,25 +403,14 @@ luaopen_core_json(lua_State *L)
 	lua_call(L, 1, 0);
 	lua_getfield(L, -1, "decode");
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &decode_key);
-	lua_createtable(L, 0, 1);
+	lua_createtable(L, 0, 2);
 	lua_pushliteral(L, "list");
 	lua_setfield(L, -2, "__name");
+	lua_pushboolean(L, 1);
+	lua_rawsetp(L, -2, &lua_json_kind_key);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &array_key);
 	luaL_newlib(L, funcs);
 	lua_pushlightuserdata(L, NULL);		/* lua-cjson's null */
 	lua_setfield(L, -2, "null");
 	return 1;
-}
-
-bool
-lua_json_is_marked_array(lua_State *L, int idx)
-{
-	bool yes = false;
-
-	if (lua_getmetatable(L, idx)) {
-		lua_rawgetp(L, LUA_REGISTRYINDEX, &array_key);
-		yes = lua_rawequal(L, -1, -2);
-		lua_pop(L, 2);
-	}
-	return yes;
 }

@@ -20,7 +20,7 @@
 #include "utf8.h"
 
 #define ENC_DEPTH	64
-#define ENC_KEYS	64	/* keys sorted without a Lua table */
+#define ENC_MEMBERS	64	/* of an object, without an allocation */
 
 static int enc_value(lua_State *L, int idx, struct buf *out, int depth,
     struct err *e);
@@ -83,7 +83,7 @@ enc_escape(struct buf *out, unsigned char c)
 static bool
 enc_is_plain(unsigned char c)
 {
-	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+	return (unsigned char)(c - 0x20) < 0x5f && c != '"' && c != '\\';
 }
 
 /* A string with something to escape or repair in it. */
@@ -93,7 +93,7 @@ enc_escaped(struct buf *out, const char *s, size_t len)
 	const unsigned char *p = (const unsigned char *)s;
 	size_t i = 0, from = 0, n;
 
-	buf_add(out, "\"", 1);
+	buf_add_byte(out, '"');
 	while (i < len) {
 		if (enc_is_plain(p[i])) {
 			i++;
@@ -112,11 +112,11 @@ enc_escaped(struct buf *out, const char *s, size_t len)
 		from = ++i;
 	}
 	buf_add(out, s + from, len - from);
-	buf_add(out, "\"", 1);
+	buf_add_byte(out, '"');
 }
 
-static void
-enc_string(struct buf *out, const char *s, size_t len)
+void
+lua_json_add_string(struct buf *out, const char *s, size_t len)
 {
 	size_t i = 0;
 	char *to;
@@ -135,155 +135,177 @@ enc_string(struct buf *out, const char *s, size_t len)
 }
 
 static int
-enc_array(lua_State *L, int idx, struct buf *out, int depth, struct err *e)
+enc_list(lua_State *L, int idx, struct buf *out, int depth, struct err *e)
 {
 	lua_Integer i, n = (lua_Integer)lua_rawlen(L, idx);
 
-	buf_add(out, "[", 1);
+	luaL_checkstack(L, 4, "json");
+	buf_add_byte(out, '[');
 	for (i = 1; i <= n; i++) {
 		if (i > 1)
-			buf_add(out, ",", 1);
+			buf_add_byte(out, ',');
 		lua_rawgeti(L, idx, i);
 		if (enc_value(L, lua_gettop(L), out, depth + 1, e) != 0)
 			return -1;
 		lua_pop(L, 1);
 	}
-	buf_add(out, "]", 1);
+	buf_add_byte(out, ']');
 	return 0;
 }
 
-/* The member whose key is at -2 and value at -1; pops the value. */
-static int
-enc_member(lua_State *L, struct buf *out, bool *first, int depth,
-    struct err *e)
-{
+/* --- objects --- */
+
+struct member {
 	const char *key;
 	size_t len;
-	char *to;
+	size_t rank;		/* place in the order; its count: none */
+	int value;		/* stack index; 0: to be looked up */
+};
 
-	key = lua_tolstring(L, -2, &len);
-	to = buf_reserve(out, 1);
-	if (!*first) {
-		*to = ',';
-		out->len++;
-	}
-	*first = false;
-	enc_string(out, key, len);
-	*buf_reserve(out, 1) = ':';
-	out->len++;
-	if (enc_value(L, lua_gettop(L), out, depth + 1, e) != 0)
-		return -1;
-	lua_pop(L, 1);
-	return 0;
-}
-
-/* Members in the order of the list at `order`; *count says how many. */
 static int
-enc_ordered(lua_State *L, int idx, int order, struct buf *out, bool *first,
-    size_t *count, int depth, struct err *e)
+member_compare(const void *pa, const void *pb)
 {
-	lua_Integer i, n = (lua_Integer)lua_rawlen(L, order);
+	const struct member *a = pa, *b = pb;
+	int rc;
 
-	for (i = 1; i <= n; i++) {
-		if (lua_rawgeti(L, order, i) != LUA_TSTRING) {
-			lua_pop(L, 1);
-			continue;
-		}
-		lua_pushvalue(L, -1);
-		if (lua_rawget(L, idx) == LUA_TNIL) {
-			lua_pop(L, 2);
-			continue;
-		}
-		(*count)++;
-		if (enc_member(L, out, first, depth, e) != 0)
-			return -1;
-		lua_pop(L, 1);
-	}
-	return 0;
+	if (a->rank != b->rank)
+		return a->rank < b->rank ? -1 : 1;
+	rc = memcmp(a->key, b->key, a->len < b->len ? a->len : b->len);
+	return rc != 0 ? rc : a->len < b->len ? -1 : a->len > b->len;
 }
 
+/* The member whose key is at -2, its place noted; false: no string. */
 static bool
-enc_in_order(lua_State *L, int order, const char *key)
+member_read(lua_State *L, const struct json_order *order, struct member *m)
 {
-	lua_Integer i, n = order != 0 ? (lua_Integer)lua_rawlen(L, order) : 0;
-	bool same;
-
-	for (i = 1; i <= n; i++) {
-		lua_rawgeti(L, order, i);
-		same = lua_tostring(L, -1) == key || (lua_isstring(L, -1) &&
-		    strcmp(lua_tostring(L, -1), key) == 0);
-		lua_pop(L, 1);
-		if (same)
-			return true;
-	}
-	return false;
+	if (lua_type(L, -2) != LUA_TSTRING)
+		return false;
+	m->key = lua_tolstring(L, -2, &m->len);
+	m->rank = order != NULL ?
+	    lua_json_order_rank(order, m->key, m->len) : 0;
+	return true;
 }
 
 static int
-enc_key_compare(const void *a, const void *b)
+enc_members(lua_State *L, int idx, const struct json_order *order,
+    const struct member *list, size_t n, struct buf *out, int depth,
+    struct err *e)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+	size_t ordered = order != NULL ? lua_json_order_count(order) : 0;
+	const struct member *m;
+	const char *text;
+	size_t len;
 
-/* The members that are not in the order list, sorted by key. */
-static int
-enc_sorted(lua_State *L, int idx, int order, size_t n, struct buf *out,
-    bool *first, int depth, struct err *e)
-{
-	const char *fixed[ENC_KEYS], **keys = fixed;
-	size_t i = 0;
-
-	if (n > ENC_KEYS)
-		keys = lua_newuserdatauv(L, n * sizeof(*keys), 0);
-	lua_pushnil(L);
-	while (lua_next(L, idx) != 0) {
-		lua_pop(L, 1);
-		if (!enc_in_order(L, order, lua_tostring(L, -1)) && i < n)
-			keys[i++] = lua_tostring(L, -1);
-	}
-	n = i;
-	qsort(keys, n, sizeof(*keys), enc_key_compare);
-	for (i = 0; i < n; i++) {
-		lua_pushstring(L, keys[i]);
-		lua_pushvalue(L, -1);
-		lua_rawget(L, idx);
-		if (enc_member(L, out, first, depth, e) != 0)
+	buf_add_byte(out, '{');
+	for (m = list; m < list + n; m++) {
+		if (m > list)
+			buf_add_byte(out, ',');
+		if (m->rank < ordered) {
+			text = lua_json_order_text(order, m->rank, &len);
+			buf_add(out, text, len);
+		} else {
+			lua_json_add_string(out, m->key, m->len);
+			buf_add_byte(out, ':');
+		}
+		if (m->value == 0) {
+			lua_pushlstring(L, m->key, m->len);
+			lua_rawget(L, idx);
+		}
+		if (enc_value(L, m->value != 0 ? m->value : lua_gettop(L),
+		    out, depth + 1, e) != 0)
 			return -1;
-		lua_pop(L, 1);
+		if (m->value == 0)
+			lua_pop(L, 1);
 	}
+	buf_add_byte(out, '}');
 	return 0;
 }
 
 static int
-enc_object(lua_State *L, int idx, struct buf *out, int depth, struct err *e)
+enc_bad_key(struct err *e)
 {
-	size_t total = 0, ordered = 0;
-	bool first = true;
-	int order = 0, top = lua_gettop(L);
+	return err_set(e, "BadValue", "object with a key that is no string");
+}
 
+/* An object of any size: its members in a list of their own. */
+static int
+enc_large(lua_State *L, int idx, const struct json_order *order,
+    struct buf *out, int depth, struct err *e)
+{
+	struct member *list;
+	size_t n = 0, total = 0;
+
+	for (lua_pushnil(L); lua_next(L, idx) != 0; lua_pop(L, 1))
+		total++;
+	list = lua_newuserdatauv(L, total * sizeof(*list), 0);
+	for (lua_pushnil(L); lua_next(L, idx) != 0; lua_pop(L, 1)) {
+		list[n].value = 0;
+		if (!member_read(L, order, &list[n++]))
+			return enc_bad_key(e);
+	}
+	qsort(list, n, sizeof(*list), member_compare);
+	return enc_members(L, idx, order, list, n, out, depth, e);
+}
+
+/* Most objects are small: their values stay on the stack, in a list that is
+ * kept sorted. */
+static int
+enc_object(lua_State *L, int idx, const struct json_order *order,
+    struct buf *out, int depth, struct err *e)
+{
+	struct member list[ENC_MEMBERS], m;
+	int rc, top = lua_gettop(L);
+	size_t n = 0, i;
+
+	luaL_checkstack(L, 2 * ENC_MEMBERS + 8, "json");
 	lua_pushnil(L);
 	while (lua_next(L, idx) != 0) {
-		lua_pop(L, 1);
-		if (lua_type(L, -1) != LUA_TSTRING)
-			return err_set(e, "BadValue", "object with a key that "
-			    "is no string");
-		total++;
+		if (n == ENC_MEMBERS) {
+			lua_settop(L, top);
+			rc = enc_large(L, idx, order, out, depth, e);
+			lua_settop(L, top);
+			return rc;
+		}
+		if (!member_read(L, order, &m))
+			return enc_bad_key(e);
+		m.value = lua_gettop(L);
+		for (i = n++; i > 0 && (m.rank < list[i - 1].rank ||
+		    (m.rank == list[i - 1].rank &&
+		    member_compare(&m, &list[i - 1]) < 0)); i--)
+			list[i] = list[i - 1];
+		list[i] = m;
+		lua_pushvalue(L, -2);
 	}
-	if (lua_getmetatable(L, idx)) {
-		lua_pushliteral(L, "__order");
-		if (lua_rawget(L, -2) == LUA_TTABLE)
-			order = lua_gettop(L);
-	}
-	buf_add(out, "{", 1);
-	if (order != 0 && enc_ordered(L, idx, order, out, &first, &ordered,
-	    depth, e) != 0)
-		return -1;
-	if (ordered < total && enc_sorted(L, idx, order, total, out, &first,
-	    depth, e) != 0)
-		return -1;
-	buf_add(out, "}", 1);
+	rc = enc_members(L, idx, order, list, n, out, depth, e);
 	lua_settop(L, top);
-	return 0;
+	return rc;
+}
+
+static int
+enc_table(lua_State *L, int idx, struct buf *out, int depth, struct err *e)
+{
+	const struct json_order *order = NULL;
+	bool list = lua_rawlen(L, idx) > 0;
+
+	if (depth >= ENC_DEPTH)
+		return err_set(e, "BadValue", "nested too deeply, or a table "
+		    "that contains itself");
+	luaL_checkstack(L, 4, "json");
+	if (!list && lua_getmetatable(L, idx)) {
+		switch (lua_rawgetp(L, -1, &lua_json_kind_key)) {
+		case LUA_TBOOLEAN:
+			list = true;
+			break;
+		case LUA_TUSERDATA:
+			order = lua_touserdata(L, -1);
+			break;
+		default:
+			break;
+		}
+		lua_pop(L, 2);		/* the table keeps them */
+	}
+	return list ? enc_list(L, idx, out, depth, e) :
+	    enc_object(L, idx, order, out, depth, e);
 }
 
 static int
@@ -303,16 +325,10 @@ enc_value(lua_State *L, int idx, struct buf *out, int depth, struct err *e)
 		return enc_number(L, idx, out, e);
 	case LUA_TSTRING:
 		s = lua_tolstring(L, idx, &len);
-		enc_string(out, s, len);
+		lua_json_add_string(out, s, len);
 		return 0;
 	case LUA_TTABLE:
-		if (depth >= ENC_DEPTH)
-			return err_set(e, "BadValue", "nested too deeply, or "
-			    "a table that contains itself");
-		luaL_checkstack(L, 10, "json");
-		if (lua_rawlen(L, idx) > 0 || lua_json_is_marked_array(L, idx))
-			return enc_array(L, idx, out, depth, e);
-		return enc_object(L, idx, out, depth, e);
+		return enc_table(L, idx, out, depth, e);
 	case LUA_TLIGHTUSERDATA:
 		if (lua_touserdata(L, idx) == NULL) {
 			buf_add_str(out, "null");

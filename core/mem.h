@@ -37,6 +37,12 @@ buf_reserve(struct buf *b, size_t more)
 {
 	return b->cap - b->len >= more ? b->data + b->len : buf_grow(b, more);
 }
+static inline void
+buf_add_byte(struct buf *b, char c)
+{
+	*buf_reserve(b, 1) = c;
+	b->len++;
+}
 void buf_add(struct buf *b, const void *p, size_t len);
 void buf_add_str(struct buf *b, const char *s);
 

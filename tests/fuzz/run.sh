@@ -51,6 +51,19 @@ objects() {
 	done
 }
 
+# finding LOG: what kind it is (a slow input is a timeout-*) and the input, so
+# that the text of a failed run is enough to repeat it.
+finding() {
+	artifact=$(sed -n 's/.*Test unit written to //p' "$1" | tail -n 1)
+	if [ ! -f "$artifact" ]; then
+		echo "fuzz: no input was kept: the target ended by itself"
+		return
+	fi
+	echo "fuzz: finding in $artifact, $(wc -c <"$artifact") bytes, as base64:"
+	base64 "$artifact"
+	echo "fuzz: a fix adds it to tests/fuzz/corpus"
+}
+
 # Build and run one target.
 fuzz() {
 	# shellcheck disable=SC2046 # lists of files and of flags
@@ -71,6 +84,7 @@ fuzz() {
 	    -print_final_stats=1 -artifact_prefix="$out/$target-" "$@" \
 	    >"$out/$target.log" 2>&1 || {
 		tail -n 60 "$out/$target.log"
+		finding "$out/$target.log"
 		return 1
 	}
 	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' \

@@ -53,6 +53,27 @@ t.test("objects are ordered: declared keys first, the rest sorted", function()
   t.eq(json.decode(text).k100, 100)
 end)
 
+t.test("keys are bytes: a NUL in one does not end it", function()
+  t.eq(round('{"a\\u0000c":1,"a":2,"a\\u0000b":3}'), '{"a":2,"a\\u0000b":3,"a\\u0000c":1}')
+  local long = ("k"):rep(50)
+  local v = setmetatable({ ["a\0b"] = 1, [long] = 2, a = 3 }, json.ordered { long, "a\0b" })
+  t.eq(json.encode(v), '{"' .. long .. '":2,"a\\u0000b":1,"a":3}')
+end)
+
+t.test("an order names a key once; other things in it count for nothing", function()
+  t.eq(json.encode(setmetatable({ a = 1, b = 2 }, json.ordered { "b", 7, "b", true, "a" })), '{"b":2,"a":1}')
+  t.eq(json.encode(setmetatable({ b = 1 }, json.ordered {})), '{"b":1}')
+  t.eq(json.encode(setmetatable({}, json.ordered { "a" })), "{}")
+end)
+
+t.test("lists stay lists, whatever is in them", function()
+  for _, text in ipairs { '{"a":["x"]}', '{"a":["\\u00e9"]}', '{"a":[1.5]}', '{"a":[]}' } do
+    local list = json.decode(text).a
+    list[1] = nil
+    t.eq(json.encode(list), "[]", text)
+  end
+end)
+
 t.test("what is no JSON is refused", function()
   local loop = {}
   loop.loop = loop
