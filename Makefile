@@ -136,6 +136,11 @@ bench: all
 check-freebsd:
 	sh scripts/check-freebsd.sh
 
+# What docs/api.lua describes: API.md, the tables of other pages, lua/meta/.
+docs: all
+	COLIBRI_SHARE_DIR=$(CURDIR) COLIBRI_SITE_DIR=$(CURDIR)/build/no-site \
+		$(BUILD)/colibri-run scripts/docs.lua
+
 fuzz:
 	sh tests/fuzz/run.sh
 
@@ -152,9 +157,10 @@ install: all
 	install -m 755 $(BUILD)/colibri-agent-shim $(DESTDIR)$(libexecdir)
 	install -m 644 $(LIB) $(DESTDIR)$(libdir)
 	install -m 644 core/colibri.h $(DESTDIR)$(includedir)
-	for d in $$(find lua hooks scripts -type d); do \
+	for d in $$(find lua hooks scripts -type d) docs docs/api; do \
 		install -d $(DESTDIR)$(sharedir)/$$d || exit 1; done
-	for f in $$(find lua hooks -type f) $$(find scripts -name '*.lua'); do \
+	for f in $$(find lua hooks -type f) $$(find scripts -name '*.lua') \
+		docs/api.lua docs/api/*.lua; do \
 		install -m 644 $$f $(DESTDIR)$(sharedir)/$$f || exit 1; done
 	install -m 755 scripts/agent-jail-bootstrap.sh \
 		$(DESTDIR)$(sharedir)/scripts
@@ -181,6 +187,6 @@ clean:
 	rm -rf build
 
 -include $(wildcard $(BUILD)/obj/*.d)
-.PHONY: all unit check check-asan check-freebsd bench fuzz lint format \
+.PHONY: all unit check check-asan check-freebsd bench docs fuzz lint format \
 	install uninstall clean
 .SECONDARY:

@@ -16,6 +16,7 @@ local LIBRARIES = { coroutine = coroutine, math = math, string = string, table =
 local MODULES = {
   ["colibri.err"] = true, ["colibri.launch"] = true, ["colibri.params"] = true, ["colibri.proof"] = true,
   ["colibri.sync"] = true, ["core.json"] = true,
+  ["colibri.api_docs"] = true, -- for `make docs`
 }
 
 -- What to say to somebody who reaches for something that is absent on purpose.

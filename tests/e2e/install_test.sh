@@ -44,7 +44,7 @@ is "the programs, the library and the header are there" "$(printf '%s\n' "$all" 
 -rwxr-xr-x ./usr/local/sbin/colibri-daemon"
 is "every script of the tree is there" \
     "$(cd "$SHARE" && find . -name '*.lua' | sort)" \
-    "$(cd "$top" && find ./lua ./hooks ./scripts -name '*.lua' | sort)"
+    "$(cd "$top" && find ./lua ./hooks ./scripts ./docs/api ./docs/api.lua -name '*.lua' | sort)"
 is "nobody else may write to any of it" \
     "$(find "$DEST" \( -perm -020 -o -perm -002 \) ! -type l)" ""
 is "all directories but DESTDIR are 0755" \

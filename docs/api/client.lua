@@ -1,0 +1,17 @@
+-- client.lua - connections to a daemon: `ctx.client` in proofs.
+return {
+  title = "Client",
+  about = "For proofs and tests: a proof has no store, no vault and no tenants, it asks the daemon.",
+  names = {
+    client = { binding = "core.client", ctx = true, about = "connections to a daemon; in proofs" },
+    Connection = { class = "colibri.client", about = "an open connection; `<close>` closes it" },
+  },
+  functions = {
+    { "client.connect(path: string): Connection", "connects to a socket", errors = "DaemonUnreachable BadPath" },
+    { "Connection:request(request: table, timeout?: number): table",
+      "sends one request, gives the whole reply; after `timeout` seconds the connection is of no use any more", waits = true,
+      errors = "Timeout Disconnected BadJson" },
+    { "Connection:send_raw(bytes: string)", "bytes as they are, for tests of the protocol" },
+    { "Connection:close()", "closes it; again is allowed" },
+  },
+}

@@ -1,0 +1,122 @@
+-- scripts.lua - the kinds of script: where their files lie, what their tables
+-- hold, how their functions are called.
+return {
+  about = [[
+A script is a file that returns a plain table. Loading does no work: what waits or has an
+effect belongs into its function. An unknown field is an error, and so is one of the wrong
+type.]],
+  common = {
+    { "api: integer", "API level it is written for: 1" },
+    { "summary: string", "one line for a person" },
+    { "disabled?: boolean", "true removes the shipped script of this name; nothing else is needed then" },
+  },
+  kinds = {
+    {
+      "commands", type = "Command", site = "commands/NAME.lua", stock = "lua/commands/",
+      about = "a socket command, and a verb of the CLI",
+      fields = {
+        { [[access: "read"|"change"]], "whether it changes anything; the authorize hooks decide by it, changes are audited" },
+        { "params?: Param[]", "its parameters" },
+        { "run: fun(ctx: Ctx, args: table): any", "returns the data of the reply, or `nil, err`", waits = true },
+        { "aliases?: string[]", "other names" },
+        { "columns?: string[]", "what a terminal shows of each row, in order" },
+        { "timeout?: number", "seconds it may take; 30 unless told, at most 86,400" },
+      },
+    },
+    {
+      "hooks", type = "Hook", site = "hooks/EVENT/NAME.lua", stock = "hooks/",
+      about = "one decision around an event",
+      fields = {
+        { "run: fun(ctx: Ctx, event: table): any", "nothing: go on; `false, err`: refuse; `nil, err`: it failed", waits = true },
+        { "before?: string[]", "names of hooks of the same event that it must run before" },
+        { "after?: string[]", "names of hooks of the same event that it must run after" },
+        { [[on_error?: "fail"|"warn"]], "whether a failure ends the event (`fail`, unless told) or is logged only" },
+      },
+    },
+    {
+      "jail", type = "Launcher", site = "jail/NAME.lua", stock = "lua/colibri/jail/",
+      about = "a jail launcher: `--jail-backend NAME`",
+      fields = {
+        { "launch: fun(ctx: Ctx, jail: JailSpec, argv: string[], env: table<string, string>): string[]?",
+          "the argv that runs `argv` in the jail, or `nil, err`; its first word is an absolute path", waits = true },
+      },
+    },
+    {
+      "vault", type = "VaultAdapter", site = "vault/NAME.lua", stock = "lua/colibri/vault/",
+      about = "a vault adapter: `--vault NAME`",
+      fields = {
+        { "open: fun(ctx: Ctx): table?",
+          "a session with `:fetch(collection)`, a list of `{ key, value, item }` or `nil, err`, and `:close()`, allowed twice; or `nil, err`",
+          waits = true },
+      },
+    },
+    {
+      "providers", type = "Provider", site = "providers/NAME.lua", stock = "lua/providers/",
+      about = "how a provider's agents are started: `spawn-agent NAME MODEL`",
+      fields = {
+        { "command: fun(ctx: Ctx, spawn: SpawnSpec): string[]?, table<string, string>?",
+          "the agent's argv (a path inside the jail) and environment, or `nil, err`; put no secret into either", waits = true },
+      },
+    },
+    {
+      "policy", type = "Policy", site = "policy/states.lua", stock = "lua/policy/",
+      about = "from an agent's events to its state",
+      fields = {
+        { "decide: fun(state: string, event_type: string): string",
+          "the next state, for each JSON line with a `type` that the agent prints" },
+      },
+    },
+    {
+      "steps", type = "Step", site = "steps/NAME.lua", stock = "scripts/steps/",
+      about = "a step of a proof; runs in `colibri-run`",
+      fields = {
+        { "run: fun(ctx: Ctx, proof: table): any", "true; `\"skip\", why`; or `nil, err`. `proof` holds the options and facts that steps share",
+          waits = true },
+      },
+    },
+  },
+  types = {
+    { "Param", "a parameter of a command: `{ \"name\", \"type\", field = value, ... }`", array = "string", fields = {
+      { "positional?: boolean", "given by its place on a command line instead of by a flag" },
+      { "required?: boolean", "must be given" },
+      { "default?: any", "when absent" },
+      { "min?: number", "of a number; of a length for strings; of a count for lists" },
+      { "max?: number", "the same" },
+      { "values?: string[]", "of an `enum`" },
+      { "requires?: string", "name of a parameter without which this one makes no sense" },
+      { "flag?: string", "its flag without dashes, when it is not the name with `-` for `_`" },
+      { "metavar?: string", "what stands for its value in usage lines" },
+      { "help?: string", "a few words" },
+      { "hidden?: boolean", "not shown" },
+    } },
+    { "JailSpec", "the jail of a spawn", fields = {
+      { "name?: string", "its name" },
+      { "root?: string", "its root as the host sees it" },
+      { "path?: string", "the same, where the kernel told it" },
+      { "user?: string", "who the agent is to be in there" },
+    } },
+    { "SpawnSpec", "a spawn as a provider sees it", fields = {
+      { "agent_id: string", "made for it" },
+      { "model: string", "as asked" },
+      { "session_id: string", "as asked, or made up" },
+      { "system_prompt?: string", "as asked" },
+      { "args: string[]", "further words" },
+      { "jail_name?: string", "as asked" },
+      { "jail_root?: string", "as asked" },
+      { "backend: string", "the launcher" },
+      { [[provision: "after"|"before"]], "as asked" },
+    } },
+  },
+  -- The types of parameters (lua/colibri/param_types.lua).
+  param_types = {
+    { "string", "at most 64 KiB unless `max` says otherwise; no NUL", "a word" },
+    { "name", "`[A-Za-z0-9_][A-Za-z0-9_-]{0,63}`", "a word" },
+    { "path", "absolute, at most 4,096 bytes", "a word" },
+    { "integer", "`1.0` is 1", "a word" },
+    { "number", "finite", "a word" },
+    { "boolean", "true, false", "`--flag`, `--no-flag`" },
+    { "enum", "one of `values`", "a word" },
+    { "list", "of strings, at most 4,096", "the flag repeated, or the rest of the words" },
+    { "any", "any JSON value", "JSON" },
+  },
+}

@@ -1,0 +1,13 @@
+-- Made by `make docs` from docs/api.lua: edit that.
+---@meta colibri.scratch
+
+---@class colibri.scratch
+local scratch = {}
+
+---a new one; raises when it does not start
+---@async
+---@param options? colibri.ScratchOptions
+---@return colibri.Daemon
+function scratch.daemon(options) end
+
+return scratch

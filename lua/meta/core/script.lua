@@ -1,0 +1,39 @@
+-- Made by `make docs` from docs/api.lua: edit that.
+---@meta core.script
+
+---@class colibri.script
+local script = {}
+
+---every script of both layers; texts about files that cannot be used
+---@return table[]
+---@return string[]
+function script.scan() end
+
+---the text of a trusted file, as a function
+---Fails with NotFound, NotTrusted, TooLarge, ScriptSyntax.
+---@param path string
+---@param chunkname string
+---@param env table
+---@return function?
+---@return colibri.Error? err
+function script.load(path, chunkname, env) end
+
+---a protected call in which nothing can wait
+---Fails with ScriptError.
+---@param fn function
+---@param ... any
+---@return any
+---@return colibri.Error? err
+function script.call(fn, ...) end
+
+---`file:line` where it is defined
+---@param fn function
+---@return string
+function script.where(fn) end
+
+---message handler for `xpcall`
+---@param e any
+---@return colibri.Error
+function script.traceback(e) end
+
+return script

@@ -1,0 +1,330 @@
+-- Made by `make docs` from docs/api.lua: edit that.
+---@meta _
+
+---the door to effects
+---@class (exact) colibri.Ctx
+---@field fs colibri.fs files
+---@field proc colibri.proc programs
+---@field task colibri.task waiting
+---@field clock colibri.clock time
+---@field json colibri.json JSON
+---@field sys colibri.sys facts
+---@field conf table<string, string|number> the settings in force, by the names of `colibri status --full`; read-only
+---@field log colibri.log the log
+---@field tenants? colibri.Tenants tenants; not in proofs
+---@field agents? colibri.Agents agents; not in proofs
+---@field vault? colibri.Vault the vault; not in proofs
+---@field audit? colibri.Audit the audit; not in proofs
+---@field db? colibri.db the store; not in proofs
+---@field peer? colibri.Peer who asked; not in proofs
+---@field command? string name of the command; not in proofs
+---@field access? "read"|"change" what the command may; not in proofs
+---@field request_id? integer number of the request; not in proofs
+---@field gen? table the generation of scripts that serves this request: for the shipped commands, may change
+---@field host? table the daemon itself: for the shipped commands, may change
+---@field bw? table what `vault/bw` is made of: in vault adapters only, may change
+---@field out? fun(text: string): boolean writes to the terminal; in proofs only
+---@field err? fun(text: string): boolean writes to the terminal's error stream; in proofs only
+---@field is_tty? boolean whether there is a terminal; in proofs only
+---@field client? colibri.client connections to a daemon; in proofs only
+---@field script? fun(kind: string, name: string): table a script of the overlay, else `nil, err`; in proofs only
+
+---an expected failure: the second result after nil. A plain table with `code` and `message` will do
+---@class (exact) colibri.Error
+---@field code string stable, in `CamelCase`
+---@field message string one line for a person
+---@field op? string what was being done
+---@field cause? any the failure behind this one
+---@field where? string `file:line` in the script at fault
+---@field errno? integer the system's number
+
+---who is at the other end, from the kernel
+---@class (exact) colibri.Peer
+---@field uid integer user
+---@field gid integer group
+---@field pid integer process
+
+---a tenant's row
+---@class (exact) colibri.Tenant
+---@field tenant_id string also the name of jail and collection
+---@field jail_root_path string without a slash at the end
+---@field collection_id string equals `tenant_id`
+---@field status "provisioned"|"active"|"orphaned" active: its `.env` is written; orphaned: the root is gone
+---@field env_owner? string `UID`, `UID:GID` or a user of the jail
+---@field created_at integer UNIX seconds
+---@field updated_at integer UNIX seconds
+---@field provisioned_at? integer UNIX seconds
+---@field last_result? string of the last provision
+---@field last_error? string of the last provision
+---@field change? "created"|"updated"|"unchanged" after `register`
+
+---a tenant to register
+---@class (exact) colibri.TenantSpec
+---@field tenant_id string its name
+---@field jail_root_path string absolute, strictly below the base
+---@field collection_id string equals `tenant_id`
+---@field env_owner? string who owns `.env`; the daemon's user unless told
+---@field update? boolean replace what is registered
+
+---a tenant that is gone
+---@class (exact) colibri.TenantDeleted
+---@field tenant_id string its name
+---@field deleted boolean false: it was not there
+---@field env "kept"|"removed"|"absent" what became of its `.env`
+
+---what became of a provision
+---@class (exact) colibri.Provision
+---@field result "provisioned"|"unchanged"|"skipped"|"refused"|"failed"|"dry-run" in a word
+---@field code string|lightuserdata error code; `ctx.json.null` when all is well
+---@field keys integer how many
+---@field change? colibri.Change whether the file is another one now
+---@field message? string of the error
+---@field names? string[] names of the keys
+
+---an agent's row
+---@class (exact) colibri.Agent
+---@field agent_id string made by the daemon
+---@field status "starting"|"running"|"exited"|"failed"|"lost" where it is in its life
+---@field provider string who started it
+---@field model string what was started
+---@field session_id string as asked, or made up
+---@field jail_name? string its jail
+---@field jail_root_path? string the jail's root
+---@field backend string the launcher
+---@field pid? integer of its first process
+---@field exit_code? integer once it ended
+---@field exit_signal? integer once it ended
+---@field provision_result? string see `Provision`
+---@field provision_code? string see `Provision`
+---@field started_at integer UNIX seconds
+---@field ended_at? integer UNIX seconds
+---@field state? string while it runs: what `policy/states` makes of its events
+---@field last_event? string while it runs
+---@field last_event_at? integer while it runs; UNIX seconds
+---@field adopted? boolean started by an earlier daemon
+
+---an agent that has just started
+---@class (exact) colibri.Spawned
+---@field agent_id string made for it
+---@field status string `running`
+---@field pid integer of its first process
+---@field provider string as asked
+---@field model string as asked
+---@field session_id string as asked, or made up
+---@field jail_name? string as asked
+---@field jail_root_path? string as asked
+---@field provision colibri.Provision what became of its `.env`
+
+---one key of a collection
+---@class (exact) colibri.VaultPair
+---@field key string `[A-Za-z_][A-Za-z0-9_]*`
+---@field value colibri.Secret its value
+---@field item string name of the item it is from
+
+---the vault in numbers
+---@class (exact) colibri.VaultStatus
+---@field adapter string name of its script
+---@field open boolean whether a session is open
+---@field pending integer requests that wait
+---@field sessions integer opened so far
+---@field last_error? table `{ code, message, at }`
+
+---@class colibri.Agents
+local _Agents = {}
+
+---one agent
+---Fails with AgentNotFound, @store.
+---@param agent_id string
+---@return colibri.Agent?
+---@return colibri.Error? err
+function _Agents:get(agent_id) end
+
+---agents that have not ended, newest first; with `all` every one
+---Fails with @store.
+---@param all? boolean
+---@return colibri.Agent[]?
+---@return colibri.Error? err
+function _Agents:list(all) end
+
+---starts one; `args` are the parameters of the command `spawn-agent`
+---Fails with Refused, ProvisionFailed, @agents, @store.
+---@async
+---@param args table
+---@return colibri.Spawned?
+---@return colibri.Error? err
+function _Agents:spawn(args) end
+
+---TERM to all of it, KILL after `grace` seconds; its row once nothing of it is left
+---Fails with AgentNotFound, AgentNotRunning, AgentLost, @store.
+---@async
+---@param agent_id string
+---@param grace? number
+---@return colibri.Agent?
+---@return colibri.Error? err
+function _Agents:stop(agent_id, grace) end
+
+---the second half of `spawn`
+---@async
+---@param spawn table
+---@param handle any
+---@param event table
+---@return colibri.Spawned
+function _Agents:settle(spawn, handle, event) end
+
+---@class colibri.Audit
+local _Audit = {}
+
+---what this change is about: the first name stays, facts are added; names and numbers only, no values
+---@param name string
+---@param detail? table
+function _Audit:subject(name, detail) end
+
+---puts the row into a transaction of the command's own
+---Fails with @store.
+---@param tx colibri.tx
+---@param result string
+---@return true?
+---@return colibri.Error? err
+function _Audit:row(tx, result) end
+
+---writes the row if that was not done
+---@async
+---@param args table
+---@param result string
+function _Audit:finish(args, result) end
+
+---the same for a request that was killed
+---@param result string
+function _Audit:late(result) end
+
+---@class colibri.db
+local _db = {}
+
+---a row, nil when there is none
+---Fails with @store.
+---@param sql string
+---@param ... any
+---@return table?
+---@return colibri.Error? err
+function _db:one(sql, ...) end
+
+---all rows
+---Fails with @store.
+---@param sql string
+---@param ... any
+---@return table[]?
+---@return colibri.Error? err
+function _db:all(sql, ...) end
+
+---the results of `fn(tx)` once they are on disk. `fn` must not wait; when it raises or returns `nil, err`, its rows are undone
+---Fails with @store.
+---@async
+---@param fn function
+---@return any
+---@return colibri.Error? err
+function _db:write(fn) end
+
+---version of the schema
+---Fails with @store.
+---@return integer?
+---@return colibri.Error? err
+function _db:version() end
+
+---changes the schema, in one transaction
+---Fails with @store.
+---@param to integer
+---@param sql string
+---@return true?
+---@return colibri.Error? err
+function _db:migrate(to, sql) end
+
+---commits what is pending; again is allowed
+function _db:close() end
+
+---@class colibri.Tenants
+local _Tenants = {}
+
+---one tenant
+---Fails with TenantNotFound, @store.
+---@param tenant_id string
+---@return colibri.Tenant?
+---@return colibri.Error? err
+function _Tenants:get(tenant_id) end
+
+---tenants by name; with `all` also those whose jail root is gone, as `orphaned`
+---Fails with @store.
+---@param all? boolean
+---@return colibri.Tenant[]?
+---@return colibri.Error? err
+function _Tenants:list(all) end
+
+---registers one; the row has `change` too: `created`, `updated`, `unchanged`
+---Fails with TenantExists, TargetMissing, TargetEscapesRoot, BaseMissing, BadParameter, BadPath, @store.
+---@async
+---@param spec colibri.TenantSpec
+---@return colibri.Tenant?
+---@return colibri.Error? err
+function _Tenants:register(spec) end
+
+---forgets one, with `purge_env` its `.env` too; one that is not there is fine
+---Fails with TargetEscapesRoot, @files, @store.
+---@async
+---@param tenant_id string
+---@param purge_env? boolean
+---@return colibri.TenantDeleted?
+---@return colibri.Error? err
+function _Tenants:delete(tenant_id, purge_env) end
+
+---fetches the collection and writes `.env`; says everything in its result, never `nil, err`
+---@async
+---@param tenant_id string
+---@param jail_root? string
+---@param dry_run? boolean
+---@return colibri.Provision
+function _Tenants:provision(tenant_id, jail_root, dry_run) end
+
+---@class colibri.tx
+local _tx = {}
+
+---as `db:one`; sees the own rows
+---Fails with @store.
+---@param sql string
+---@param ... any
+---@return table?
+---@return colibri.Error? err
+function _tx:one(sql, ...) end
+
+---as `db:all`; sees the own rows
+---Fails with @store.
+---@param sql string
+---@param ... any
+---@return table[]?
+---@return colibri.Error? err
+function _tx:all(sql, ...) end
+
+---changes rows; how many
+---Fails with @store.
+---@param sql string
+---@param ... any
+---@return integer?
+---@return colibri.Error? err
+function _tx:exec(sql, ...) end
+
+---@class colibri.Vault
+local _Vault = {}
+
+---the pairs of a collection
+---Fails with @vault.
+---@async
+---@param collection string
+---@return colibri.VaultPair[]?
+---@return colibri.Error? err
+function _Vault:fetch(collection) end
+
+---how the vault is doing
+---@return colibri.VaultStatus
+function _Vault:status() end
+
+---ends the session
+---@async
+function _Vault:close() end

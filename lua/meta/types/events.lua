@@ -1,0 +1,20 @@
+-- Made by `make docs` from docs/api.lua: edit that.
+---@meta _
+
+---what a hook is told
+---@class (exact) colibri.AuthorizeEvent
+---@field peer colibri.Peer who asks, from the kernel
+---@field command string name of the command, never an alias
+---@field access "read"|"change" what it may do
+---@field args table checked parameters, defaults filled in
+
+---what a hook is told
+---@class (exact) colibri.SpawnEvent
+---@field agent_id string made for this spawn
+---@field provider string as asked
+---@field model string as asked
+---@field session_id string as asked, or made up
+---@field jail_name? string as asked
+---@field jail_root? string as asked
+---@field provision_mode "after"|"before" as asked
+---@field provision colibri.Provision what the reply carries. It starts as skipped, code `NoJail`; a hook that provisions puts its result here

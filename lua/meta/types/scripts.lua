@@ -1,0 +1,96 @@
+-- Made by `make docs` from docs/api.lua: edit that.
+---@meta _
+
+---a parameter of a command: `{ "name", "type", field = value, ... }`
+---@class (exact) colibri.Param: { [integer]: any }
+---@field positional? boolean given by its place on a command line instead of by a flag
+---@field required? boolean must be given
+---@field default? any when absent
+---@field min? number of a number; of a length for strings; of a count for lists
+---@field max? number the same
+---@field values? string[] of an `enum`
+---@field requires? string name of a parameter without which this one makes no sense
+---@field flag? string its flag without dashes, when it is not the name with `-` for `_`
+---@field metavar? string what stands for its value in usage lines
+---@field help? string a few words
+---@field hidden? boolean not shown
+
+---the jail of a spawn
+---@class (exact) colibri.JailSpec
+---@field name? string its name
+---@field root? string its root as the host sees it
+---@field path? string the same, where the kernel told it
+---@field user? string who the agent is to be in there
+
+---a spawn as a provider sees it
+---@class (exact) colibri.SpawnSpec
+---@field agent_id string made for it
+---@field model string as asked
+---@field session_id string as asked, or made up
+---@field system_prompt? string as asked
+---@field args string[] further words
+---@field jail_name? string as asked
+---@field jail_root? string as asked
+---@field backend string the launcher
+---@field provision "after"|"before" as asked
+
+---a socket command, and a verb of the CLI
+---@class (exact) colibri.Command
+---@field api integer API level it is written for: 1
+---@field summary string one line for a person
+---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
+---@field access "read"|"change" whether it changes anything; the authorize hooks decide by it, changes are audited
+---@field params? colibri.Param[] its parameters
+---@field run? fun(ctx: colibri.Ctx, args: table): any returns the data of the reply, or `nil, err`
+---@field aliases? string[] other names
+---@field columns? string[] what a terminal shows of each row, in order
+---@field timeout? number seconds it may take; 30 unless told, at most 86,400
+
+---one decision around an event
+---@class (exact) colibri.Hook
+---@field api integer API level it is written for: 1
+---@field summary string one line for a person
+---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
+---@field run? fun(ctx: colibri.Ctx, event: table): any nothing: go on; `false, err`: refuse; `nil, err`: it failed
+---@field before? string[] names of hooks of the same event that it must run before
+---@field after? string[] names of hooks of the same event that it must run after
+---@field on_error? "fail"|"warn" whether a failure ends the event (`fail`, unless told) or is logged only
+
+---a jail launcher: `--jail-backend NAME`
+---@class (exact) colibri.Launcher
+---@field api integer API level it is written for: 1
+---@field summary string one line for a person
+---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
+---@field launch? fun(ctx: colibri.Ctx, jail: colibri.JailSpec, argv: string[], env: table<string, string>): string[]? the argv that runs `argv` in the jail, or `nil, err`; its first word is an absolute path
+
+---a vault adapter: `--vault NAME`
+---@class (exact) colibri.VaultAdapter
+---@field api integer API level it is written for: 1
+---@field summary string one line for a person
+---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
+---@field open? fun(ctx: colibri.Ctx): table? a session with `:fetch(collection)`, a list of `{ key, value, item }` or `nil, err`, and `:close()`, allowed twice; or `nil, err`
+
+---how a provider's agents are started: `spawn-agent NAME MODEL`
+---@class (exact) colibri.Provider
+---@field api integer API level it is written for: 1
+---@field summary string one line for a person
+---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
+---@field command? fun(ctx: colibri.Ctx, spawn: colibri.SpawnSpec): string[]?, table<string, string>? the agent's argv (a path inside the jail) and environment, or `nil, err`; put no secret into either
+
+---from an agent's events to its state
+---@class (exact) colibri.Policy
+---@field api integer API level it is written for: 1
+---@field summary string one line for a person
+---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
+---@field decide? fun(state: string, event_type: string): string the next state, for each JSON line with a `type` that the agent prints
+
+---a step of a proof; runs in `colibri-run`
+---@class (exact) colibri.Step
+---@field api integer API level it is written for: 1
+---@field summary string one line for a person
+---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
+---@field run? fun(ctx: colibri.Ctx, proof: table): any true; `"skip", why`; or `nil, err`. `proof` holds the options and facts that steps share
+
+---What stock() returns: the shipped script that this file shadows.
+---@return any
+function stock() end
