@@ -68,6 +68,7 @@ struct fs_write_spec {
 	uid_t uid;		/* (uid_t)-1: leave as created */
 	gid_t gid;		/* (gid_t)-1: leave as created */
 	bool exclusive;		/* fail with Exists if the name is there */
+	bool look;		/* only say in *change what it would do */
 };
 
 enum fs_change { FS_UNCHANGED, FS_CHANGED };

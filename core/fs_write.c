@@ -193,6 +193,25 @@ temp_publish(const struct fs_at *at, struct fs_temp *t, bool exclusive,
 	return dir_sync(at, e);
 }
 
+/* Everything from the new file to the new name. */
+static int
+temp_replace(const struct fs_at *at, const char *data, size_t len,
+    const struct fs_write_spec *spec, struct err *e)
+{
+	struct fs_temp t = { .fd = -1 };
+	int rc;
+
+	rc = temp_open(at, &t, e);
+	if (rc == 0)
+		rc = temp_own(at, &t, spec, e);
+	if (rc == 0)
+		rc = temp_fill(at, &t, data, len, e);
+	if (rc == 0)
+		rc = temp_publish(at, &t, spec->exclusive, e);
+	temp_drop(at, &t);
+	return rc;
+}
+
 /* --- what is there already --- */
 
 /* Owner "as created" means what a file made now would get. */
@@ -283,23 +302,17 @@ int
 fs_write(struct fs_root *r, const char *name, const void *data, size_t len,
     const struct fs_write_spec *spec, enum fs_change *change, struct err *e)
 {
-	struct fs_temp t = { .fd = -1 };
 	struct fs_at at;
 	int rc;
 
 	if (fs_at_open(r, name, &at, e) != 0)
 		return -1;
-	temp_sweep(&at);
+	if (!spec->look)
+		temp_sweep(&at);
 	rc = old_check(&at, data, len, spec, e);
 	if (rc == 0) {
-		rc = temp_open(&at, &t, e);
-		if (rc == 0)
-			rc = temp_own(&at, &t, spec, e);
-		if (rc == 0)
-			rc = temp_fill(&at, &t, data, len, e);
-		if (rc == 0)
-			rc = temp_publish(&at, &t, spec->exclusive, e);
-		temp_drop(&at, &t);
+		if (!spec->look)
+			rc = temp_replace(&at, data, len, spec, e);
 		if (rc == 0 && change != NULL)
 			*change = FS_CHANGED;
 	} else if (rc == 1) {

@@ -47,8 +47,8 @@ env_collect(lua_State *L, int idx, struct lfs_hold *h, struct err *e)
 	return 0;
 }
 
-/* root:write_env(name, { KEY = secret | string }, { mode=, uid=, gid= }?)
- * -> { change=, keys = sorted } | nil, err */
+/* root:write_env(name, { KEY = secret | string }, { mode=, uid=, gid=,
+ * dry_run= }?) -> { change=, keys = sorted } | nil, err */
 int
 lroot_write_env(lua_State *L)
 {

@@ -29,8 +29,8 @@ void lfs_hold_drop(struct lfs_hold *h);
 /* The open root at idx; raises when it is something else or closed. */
 struct fs_root *lfs_checkroot(lua_State *L, int idx);
 
-/* The optional { mode=, uid=, gid=, exclusive= } at idx; only write() may have
- * the last. */
+/* The optional { mode=, uid=, gid= } at idx; write() may have exclusive= too,
+ * write_env() dry_run=. */
 void lfs_checkspec(lua_State *L, int idx, bool may_exclude,
     struct fs_write_spec *spec);
 

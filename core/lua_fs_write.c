@@ -24,7 +24,8 @@ lfs_checkspec(lua_State *L, int idx, bool may_exclude,
 {
 	static const char *const fields[] = { "mode", "uid", "gid",
 	    "exclusive", NULL };
-	static const char *const env_fields[] = { "mode", "uid", "gid", NULL };
+	static const char *const env_fields[] = { "mode", "uid", "gid",
+	    "dry_run", NULL };
 	lua_Integer v;
 
 	*spec = (struct fs_write_spec){ .mode = 0600, .uid = (uid_t)-1,
@@ -42,7 +43,10 @@ lfs_checkspec(lua_State *L, int idx, bool may_exclude,
 	if (v != -1)
 		spec->gid = (gid_t)check_range(L, "field 'gid'", v,
 		    0xfffffffeLL);
-	spec->exclusive = lx_field_bool(L, idx, "exclusive", false);
+	if (may_exclude)
+		spec->exclusive = lx_field_bool(L, idx, "exclusive", false);
+	else
+		spec->look = lx_field_bool(L, idx, "dry_run", false);
 }
 
 const char *

@@ -12,6 +12,7 @@ lua_open_all(lua_State *L)
 	vm_preload(L, "core.client", luaopen_core_client);
 	vm_preload(L, "core.clock", luaopen_core_clock);
 	vm_preload(L, "core.db", luaopen_core_db);
+	vm_preload(L, "core.fingerprint", luaopen_core_fingerprint);
 	vm_preload(L, "core.fs", luaopen_core_fs);
 	vm_preload(L, "core.json", luaopen_core_json);
 	vm_preload(L, "core.log", luaopen_core_log);

@@ -16,6 +16,7 @@ int luaopen_core_bw(lua_State *L);
 int luaopen_core_client(lua_State *L);
 int luaopen_core_clock(lua_State *L);
 int luaopen_core_db(lua_State *L);
+int luaopen_core_fingerprint(lua_State *L);
 int luaopen_core_fs(lua_State *L);
 int luaopen_core_json(lua_State *L);
 int luaopen_core_log(lua_State *L);

@@ -8,18 +8,27 @@
 --     the base                                 TargetEscapesRoot
 --   4 the vault gives the collection      else failed with the vault's code
 --   5 the contained write                 else failed, or refused on an escape
--- Nothing is changed before 5, and then by one rename.
+-- Nothing is changed before 5, and then by one rename. While the vault was
+-- asked the tenant may have been deleted or moved, so 1 to 3 stand before 5
+-- again; from there to the row in the store a tenant has one writer at a time.
 
 local clock = require "core.clock"
+local env_record = require "colibri.env_record"
 local err = require "colibri.err"
 local json = require "core.json"
 local log = require "colibri.log"
+local sync = require "colibri.sync"
 local sys = require "core.sys"
+local task = require "core.task"
 
 local M = {}
 
-local RESULT = json.ordered { "result", "code", "keys", "change", "message", "names" }
+local RESULT = json.ordered { "tenant_id", "result", "code", "keys", "change", "message", "names", "added", "removed",
+  "changed" }
+local ENV_FILE = ".env"
 local ENV_MODE = 0x180 -- 0600
+
+local turns = setmetatable({}, { __mode = "v" }) -- tenant_id -> lock, while anybody has it
 
 local REFUSALS = { RootMismatch = true, TargetMissing = true, TargetEscapesRoot = true, BaseMissing = true,
   NotRegular = true }
@@ -30,7 +39,7 @@ function M.normal_root(path)
   return trimmed == "" and "/" or trimmed
 end
 
---- A result table: { result, code, keys, change?, message?, names? }.
+--- A result table: { result, code, keys, change?, message?, names?, added?, removed?, changed? }.
 function M.result(result, e, fields)
   local out = setmetatable({ result = result, code = e and e.code or json.null, keys = 0,
     message = e and e.message or nil }, RESULT)
@@ -91,48 +100,80 @@ local function check_target(ctx, tenant_id, jail_root)
   return row
 end
 
--- Guard 4: { KEY = secret }, sorted names; or nil, err. The vault has refused bad
+-- Guard 4: the vault's pairs, sorted names; or nil, err. The vault has refused bad
 -- and duplicate keys already (vaults.lua).
 local function fetch(ctx, tenant_id)
-  local pairs_list, e = ctx.vault:fetch(tenant_id)
-  if not pairs_list then
+  local list, e = ctx.vault:fetch(tenant_id)
+  if not list then
     return nil, e
   end
-  local values, names = {}, json.array {}
-  for _, pair in ipairs(pairs_list) do
-    values[pair.key] = pair.value
+  local names = json.array {}
+  for _, pair in ipairs(list) do
     names[#names + 1] = pair.key
   end
   table.sort(names)
-  return values, names
+  return list, names
 end
 
--- Guard 5.
-local function write(ctx, row, values)
-  local root <close>, e = ctx.fs.open(ctx.conf.jail_root_base, row.jail_root_path)
+-- How the keys differ from what was written last; where that is not known,
+-- from what stands there.
+local function compare(ctx, row, root, prints)
+  local old, e = env_record.stored(ctx.db, row.tenant_id)
+  if not old then
+    return nil, e
+  elseif next(old) == nil then
+    old = env_record.prints_of_file(row.tenant_id, root, ENV_FILE) or {}
+  end
+  return (env_record.diff(old, prints))
+end
+
+-- Guard 5: { change, added, removed, changed, prints, owner } or nil, err. The
+-- file is the last thing that is touched.
+local function write(ctx, row, list, dry_run)
+  local prints, e = env_record.prints(row.tenant_id, list)
+  if not prints then
+    return nil, e
+  end
+  local root <close>, why = ctx.fs.open(ctx.conf.jail_root_base, row.jail_root_path)
   if not root then
-    return nil, e
+    return nil, why
   end
-  local owner
+  local owner, out, written
   owner, e = resolve_owner(root, row.env_owner)
-  if not owner then
+  if owner then
+    out, e = compare(ctx, row, root, prints)
+  end
+  if out then
+    local values = {}
+    for _, pair in ipairs(list) do
+      values[pair.key] = pair.value
+    end
+    written, e = root:write_env(ENV_FILE, values,
+      { mode = ENV_MODE, uid = owner.uid, gid = owner.gid, dry_run = dry_run })
+  end
+  if not written then
     return nil, e
   end
-  return root:write_env(".env", values, { mode = ENV_MODE, uid = owner.uid, gid = owner.gid })
+  out.change, out.prints, out.owner = written.change, prints, owner
+  return out
 end
 
 -- What the row and the audit remember of a run. Waits for the commit.
-local function remember(ctx, tenant_id, result)
+local function remember(ctx, tenant_id, result, written)
   local at = math.floor(clock.now())
-  local good = result.result == "provisioned" or result.result == "unchanged"
-  ctx.audit:subject(tenant_id, { provision = result.result, code = result.code, keys = result.names })
+  ctx.audit:subject(tenant_id, { provision = result.result, code = result.code, keys = result.names,
+    added = result.added, removed = result.removed, changed = result.changed })
   local ok, e = ctx.db:write(function(tx)
-    if good then
-      return tx:exec([[UPDATE tenants SET status = 'active', provisioned_at = ?, last_result = ?, last_error = NULL,
-        updated_at = ? WHERE tenant_id = ?]], at, result.result, at, tenant_id)
+    if not written then
+      return tx:exec("UPDATE tenants SET last_result = ?, last_error = ?, updated_at = ? WHERE tenant_id = ?",
+        result.result, tostring(result.code) .. ": " .. tostring(result.message), at, tenant_id)
     end
-    return tx:exec("UPDATE tenants SET last_result = ?, last_error = ?, updated_at = ? WHERE tenant_id = ?",
-      result.result, tostring(result.code) .. ": " .. tostring(result.message), at, tenant_id)
+    local stored, why = env_record.store(tx, tenant_id, written.prints, written.owner)
+    if not stored then
+      return nil, why
+    end
+    return tx:exec([[UPDATE tenants SET status = 'active', provisioned_at = ?, last_result = ?, last_error = NULL,
+      updated_at = ? WHERE tenant_id = ?]], at, result.result, at, tenant_id)
   end)
   if not ok then
     return nil, e
@@ -140,41 +181,84 @@ local function remember(ctx, tenant_id, result)
   return true
 end
 
+--- The one writer of a tenant's .env: waits until nobody else is.
+-- Use `local turn <close> = provision.turn(tenant_id)`.
+function M.turn(tenant_id)
+  local lock = turns[tenant_id]
+  if not lock then
+    lock = sync.lock()
+    turns[tenant_id] = lock
+  end
+  return lock:acquire()
+end
+
+-- From the guards again to the row in the store. Returns a result.
+local function settle(ctx, tenant_id, jail_root, list, names)
+  local _ <close> = M.turn(tenant_id)
+  local row, result, found = check_target(ctx, tenant_id, jail_root)
+  local written
+  if row then
+    local e
+    written, e = write(ctx, row, list)
+    result = written and M.result(written.change == "changed" and "provisioned" or "unchanged", nil,
+      { keys = #names, names = names, change = written.change, added = written.added, removed = written.removed,
+        changed = written.changed })
+      or M.result(REFUSALS[e.code] and "refused" or "failed", e)
+  end
+  if row or found then
+    local ok, e = remember(ctx, tenant_id, result, written)
+    if not ok then
+      return M.result("failed", e)
+    end
+  end
+  return result
+end
+
+-- A run that changes nothing. Returns a result.
+local function look(ctx, row, list, names)
+  local seen, e = write(ctx, row, list, true)
+  if not seen then
+    return M.result(REFUSALS[e.code] and "refused" or "failed", e)
+  end
+  return M.result("dry-run", nil, { keys = #names, names = names, change = seen.change, added = seen.added,
+    removed = seen.removed, changed = seen.changed })
+end
+
 local function run(ctx, tenant_id, jail_root, dry_run)
   local row, result, found = check_target(ctx, tenant_id, jail_root)
-  if not row then
-    return result, found ~= nil
+  local list, names
+  if row then
+    log.info("provision", "provisioning tenant env from vault", { tenant = tenant_id })
+    list, names = fetch(ctx, tenant_id)
+    result = not list and M.result("failed", names) or nil
   end
-  log.info("provision", "provisioning tenant env from vault", { tenant = tenant_id })
-  local values, names = fetch(ctx, tenant_id)
-  if not values then
-    return M.result("failed", names), true
+  if list and dry_run then
+    return look(ctx, row, list, names)
+  elseif list then
+    -- In a task of its own: a request whose time is over must not leave a new
+    -- file and an old row.
+    local e
+    result, e = task.spawn_detached("provision", settle, ctx, tenant_id, jail_root, list, names):wait()
+    return result or M.result("failed", e)
   end
-  if dry_run then
-    return M.result("dry-run", nil, { keys = #names, names = names }), false
+  if (row or found) and not dry_run then
+    local ok, e = remember(ctx, tenant_id, result)
+    if not ok then
+      return M.result("failed", e)
+    end
   end
-  local written, e = write(ctx, row, values)
-  if not written then
-    return M.result(REFUSALS[e.code] and "refused" or "failed", e), true
-  end
-  return M.result(written.change == "changed" and "provisioned" or "unchanged", nil,
-    { keys = #names, names = names, change = written.change }), true
+  return result
 end
 
 --- Provision one tenant. Waits for the vault and the store.
 -- @param ctx table: with tenants, vault, db, fs, conf, audit
 -- @param tenant_id string
 -- @param jail_root string|nil: what a spawn used, compared with the registered root
--- @param dry_run boolean|nil: fetch and check, write nothing
--- @return result { result = "provisioned|unchanged|skipped|refused|failed|dry-run", code, keys, ... }
+-- @param dry_run boolean|nil: fetch, check and compare, write nothing
+-- @return result { result = "provisioned|unchanged|skipped|refused|failed|dry-run", code, keys, change?,
+--   names?, added?, removed?, changed?, message? }
 function M.run(ctx, tenant_id, jail_root, dry_run)
-  local result, touch = run(ctx, tenant_id, jail_root, dry_run)
-  if touch and not dry_run then
-    local ok, e = remember(ctx, tenant_id, result)
-    if not ok then
-      result = M.result("failed", e)
-    end
-  end
+  local result = run(ctx, tenant_id, jail_root, dry_run)
   local fields = { tenant = tenant_id, result = result.result, keys = result.keys }
   if result.code == json.null then
     log.info("provision", "vault provision complete", fields)

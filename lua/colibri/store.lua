@@ -54,6 +54,17 @@ CREATE TABLE audit (
   detail TEXT
 ) STRICT;
 ]],
+  -- what was last written into each .env: env_record.lua
+  [[
+ALTER TABLE tenants ADD COLUMN env_uid INTEGER;
+ALTER TABLE tenants ADD COLUMN env_gid INTEGER;
+CREATE TABLE env_keys (
+  tenant_id TEXT NOT NULL,
+  key TEXT NOT NULL,
+  print TEXT NOT NULL,
+  PRIMARY KEY (tenant_id, key)
+) STRICT, WITHOUT ROWID;
+]],
 }
 
 --- Open the database and bring its schema up to date.

@@ -1,6 +1,7 @@
 -- tenants.lua - tenants: one row, one jail, one collection, one name.
 
 local clock = require "core.clock"
+local env_record = require "colibri.env_record"
 local err = require "colibri.err"
 local json = require "core.json"
 local provision = require "colibri.provision"
@@ -85,6 +86,9 @@ local function upsert(tx, want, update)
   ok, e = tx:exec([[UPDATE tenants SET jail_root_path = ?, collection_id = ?, env_owner = coalesce(?, env_owner),
     status = CASE WHEN ? THEN status ELSE 'provisioned' END, updated_at = ? WHERE tenant_id = ?]],
     want.jail_root_path, want.collection_id, want.env_owner, same, want.at, want.tenant_id)
+  if ok and not same then
+    ok, e = env_record.forget(tx, want.tenant_id)
+  end
   return ok and "updated", e
 end
 
@@ -107,6 +111,7 @@ function Tenants:register(args)
     env_owner = args.env_owner, at = now() }
   local audit = self.ctx.audit
   audit:subject(args.tenant_id)
+  local _ <close> = provision.turn(args.tenant_id)
   return self.ctx.db:write(function(tx)
     local change, why = upsert(tx, want, args.update)
     if not change then
@@ -145,6 +150,7 @@ end
 --- Delete a tenant; one that is not there is fine. Waits for the commit.
 -- @return { tenant_id, deleted, env = "kept|removed|absent" } | nil, err
 function Tenants:delete(tenant_id, purge)
+  local _ <close> = provision.turn(tenant_id)
   local row, e = select_one(self.ctx.db, tenant_id)
   if e then
     return nil, e
@@ -159,11 +165,14 @@ function Tenants:delete(tenant_id, purge)
   self.ctx.audit:subject(tenant_id, { env = env })
   local changes
   changes, e = self.ctx.db:write(function(tx)
-    local n, why = tx:exec("DELETE FROM tenants WHERE tenant_id = ?", tenant_id)
+    local ok, why = env_record.forget(tx, tenant_id)
+    local n
+    if ok then
+      n, why = tx:exec("DELETE FROM tenants WHERE tenant_id = ?", tenant_id)
+    end
     if not n then
       return nil, why
     end
-    local ok
     ok, why = self.ctx.audit:row(tx, n > 0 and "deleted" or "absent")
     return ok and n, why
   end)

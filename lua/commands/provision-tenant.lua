@@ -5,7 +5,7 @@ return {
   timeout = 300,
   params = {
     { "tenant_id", "name", positional = true, required = true, help = "the tenant" },
-    { "dry_run", "boolean", help = "fetch and check, write nothing; shows the key names" },
+    { "dry_run", "boolean", help = "fetch and compare, write nothing: which keys would be added, removed, changed" },
   },
   run = function(ctx, args)
     local result = ctx.tenants:provision(args.tenant_id, nil, args.dry_run)

@@ -7,8 +7,8 @@ use warnings;
 
 # Lowest first; a file may include headers of its own layer or below.
 my @layers = (
-	base => [qw(core err mem log log_line secret conf platform utf8)],
-	services => [qw(loop reaper spawn agent jail fs envfile bw bw_json sock line db)],
+	base => [qw(core err mem log log_line secret conf platform utf8 siphash)],
+	services => [qw(loop reaper spawn agent jail fs envfile fingerprint bw bw_json sock line db)],
 	runtime => [qw(vm vm_load lx task overlay)],
 	bindings => [qw(lua_)],
 	front => [qw(server host main colibri stdio_lua agent_shim shim test_agent)],
