@@ -46,6 +46,8 @@ return {
       "give `--jail-name` and `--jail-root`" },
     { "OwnerNotFound", "`env_owner` is no user in the jail's `etc/passwd`",
       "correct it with `register-tenant --update --env-owner`" },
+    { "KeyDamaged", "`fingerprint.key` in the state directory does not hold 16 bytes",
+      "remove it, `colibri provision-tenant` each tenant" },
     { "ProvisionFailed", "with `--provision before` there was no `.env`, so the agent was not started",
       "the message has the reason" },
   },

@@ -74,6 +74,7 @@ out of it. Names are relative: no `..`, no empty part, no `/` in front. Modes ar
       { "mode?: integer", "permission bits; 0600 unless told" },
       { "uid?: integer", "owner, set before the first byte" },
       { "gid?: integer", "group" },
+      { "dry_run?: boolean", "only say what it would be" },
     } },
     { "EnvWritten", "what `write_env` did", fields = {
       { "change: Change", "whether the file is another one now" },

@@ -80,6 +80,9 @@
 ---@field change? colibri.Change whether the file is another one now
 ---@field message? string of the error
 ---@field names? string[] names of the keys
+---@field added? string[] keys that the last write did not have
+---@field removed? string[] keys that only the last write had
+---@field changed? string[] keys with another value than in the last write
 
 ---an agent's row
 ---@class (exact) colibri.Agent

@@ -27,6 +27,7 @@
 ---@field mode? integer permission bits; 0600 unless told
 ---@field uid? integer owner, set before the first byte
 ---@field gid? integer group
+---@field dry_run? boolean only say what it would be
 
 ---what `write_env` did
 ---@class (exact) colibri.EnvWritten

@@ -41,6 +41,25 @@ local _BwLock = {}
 ---gives it back; again is allowed
 function _BwLock:release() end
 
+---@class colibri.FingerprintKey
+local _FingerprintKey = {}
+
+---32 hex digits
+---@param tenant string
+---@param key string
+---@param value string|colibri.Secret
+---@return string
+function _FingerprintKey:of(tenant, key, value) end
+
+---those of a `.env` that stands there
+---Fails with InvalidLine, InvalidKey, DuplicateKey, @files.
+---@param root colibri.Root
+---@param name string
+---@param tenant string
+---@return table<string, string>?
+---@return colibri.Error? err
+function _FingerprintKey:env(root, name, tenant) end
+
 ---@class colibri.Server
 local _Server = {}
 
