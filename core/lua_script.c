@@ -12,6 +12,7 @@
 
 #include "lua_open.h"
 #include "lx.h"
+#include "mem.h"
 #include "overlay.h"
 #include "vm.h"
 #include "vm_load.h"
@@ -20,6 +21,7 @@
 struct scanned {
 	struct overlay_list list;
 	struct conf_errors errors;
+	char *site;
 };
 
 static int
@@ -29,24 +31,28 @@ scanned_gc(lua_State *L)
 
 	overlay_list_free(&s->list);
 	conf_errors_free(&s->errors);
+	free(s->site);
 	memset(s, 0, sizeof(*s));
 	return 0;
 }
 
 /*
- * script.scan() -> entries, errors: every script of both layers as
+ * script.scan([site_dir]) -> entries, errors: every script of both layers as
  * { name, site = path | nil, stock = path | nil }, sorted by name; errors is a
- * list of texts, one per untrusted or badly named file.
+ * list of texts, one per untrusted or badly named file. Default: the site
+ * directory of the settings.
  */
 static int
 lscript_scan(lua_State *L)
 {
 	static const char *const layers[] = { "site", "stock" };
+	struct conf conf = *vm_conf(vm_of(L));
+	const char *site = luaL_optstring(L, 1, NULL);
 	struct scanned *s;
 	size_t i;
 	int layer;
 
-	lx_checknargs(L, 0);
+	lx_checknargs(L, 1);
 	s = lua_newuserdatauv(L, sizeof(*s), 0);
 	memset(s, 0, sizeof(*s));
 	if (luaL_newmetatable(L, "colibri.scanned")) {
@@ -54,7 +60,9 @@ lscript_scan(lua_State *L)
 		lua_setfield(L, -2, "__gc");
 	}
 	lua_setmetatable(L, -2);
-	overlay_scan(vm_conf(vm_of(L)), &s->list, &s->errors);
+	if (site != NULL)
+		conf.site_dir = s->site = xstrdup(site);
+	overlay_scan(&conf, &s->list, &s->errors);
 	lua_createtable(L, (int)s->list.n, 0);
 	for (i = 0; i < s->list.n; i++) {
 		lua_createtable(L, 0, 3);

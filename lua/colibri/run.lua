@@ -80,33 +80,78 @@ local function run_script(path, args)
   return math.type(status) == "integer" and status or 0
 end
 
--- `colibri-run test FILE...`
-local function run_tests(files)
-  local failed = 0
+-- The test files of a directory and below, by name; nil, err when it cannot be read.
+local function find_tests(dir, out)
+  local root <close>, e = core_fs.open_trusted(dir)
+  local names
+  if root then
+    names, e = root:list()
+  end
+  if not names then
+    return nil, e
+  end
+  for _, name in ipairs(names) do
+    local st = root:stat(name)
+    if st and st.type == "dir" and name:sub(1, 1) ~= "." then
+      local ok, why = find_tests(dir .. "/" .. name, out)
+      if not ok then
+        return nil, why
+      end
+    elseif st and st.type == "file" and name:find("_test%.lua$") then
+      out[#out + 1] = dir .. "/" .. name
+    end
+  end
+  return out
+end
+
+-- Files as they are named, directories as the test files in them.
+local function test_files(paths)
+  local files = {}
+  for _, path in ipairs(paths) do
+    path = absolute(path):gsub("(.)/+$", "%1")
+    local ok, e = true, nil
+    if path:find("%.lua$") then
+      files[#files + 1] = path
+    else
+      ok, e = find_tests(path, files)
+    end
+    if not ok then
+      return nil, e
+    end
+  end
+  return files
+end
+
+-- `colibri-run test PATH...`
+local function run_tests(paths)
+  local files, e = test_files(paths)
+  if not files then
+    return report(e)
+  end
   for _, file in ipairs(files) do
-    local fn, e = load(absolute(file), _G)
+    local fn
+    test.dir = file:match("^(.*)/[^/]*$")
+    fn, e = load(file, _G)
     if not fn then
       return report(e)
     end
-    local _, why = script.call(fn)
-    if why then
-      return report(why)
+    _, e = script.call(fn)
+    if e then
+      return report(e)
     end
-    failed = failed + test.run(stdio.out)
   end
-  return failed == 0 and 0 or 1
+  return test.run(stdio.out) == 0 and 0 or 1
 end
 
---- main(path, ...) or main("test", file, ...). Waits.
+--- main(path, ...) or main("test", path, ...). Waits.
 -- @return exit status: 0, 1 (a proof or test failed) or 2 (could not run)
 function M.main(first, ...)
   if first == "test" then
-    local files = { ... }
-    if #files == 0 then
-      stdio.err("colibri-run: usage: colibri-run test FILE...\n")
+    if select("#", ...) == 0 then
+      stdio.err("colibri-run: usage: colibri-run test PATH...\n")
       return 2
     end
-    return run_tests(files)
+    return run_tests { ... }
   end
   if not core_fs.exists(absolute(first)) then
     return report(err.new("NotFound", "there is no %s", first))

@@ -10,6 +10,7 @@
 local client = require "core.client"
 local clock = require "core.clock"
 local err = require "colibri.err"
+local files = require "colibri.kit.files"
 local fs = require "core.fs"
 local proc = require "core.proc"
 local sys = require "core.sys"
@@ -23,40 +24,20 @@ Daemon.__index = Daemon
 local START_SECONDS = 20
 local SIGTERM, SIGKILL = 15, 9
 
--- Make a file (text) or a directory (name ends in "/") below an open root.
-local function plant(root, name, text)
-  local done = ""
-  for part in name:gmatch("([^/]+)/") do
-    done = done == "" and part or done .. "/" .. part
-    local ok, e = root:mkdir(done, 0x1c0) -- 0700
-    if not ok and e.code ~= "Exists" then
-      error(tostring(e))
-    end
-  end
-  if name:sub(-1) ~= "/" then
-    assert(root:write(name, text, { mode = 0x180 })) -- 0600
-  end
-end
-
 --- Make files and directories below the scratch directory: { [name] = text };
 -- a name that ends in "/" is a directory.
-function Daemon:tree(files)
-  local root <close> = assert(fs.open_trusted(self.dir))
-  for name, text in pairs(files) do
-    plant(root, name, text)
-  end
+function Daemon:tree(tree)
+  return files.tree(self.dir, tree)
 end
 
 --- The text of a file below the scratch directory | nil, err.
 function Daemon:read(name)
-  local root <close> = assert(fs.open_trusted(self.dir))
-  return root:read(name)
+  return files.read(self.dir, name)
 end
 
 --- stat of a file below the scratch directory | nil, err.
 function Daemon:stat(name)
-  local root <close> = assert(fs.open_trusted(self.dir))
-  return root:stat(name)
+  return files.stat(self.dir, name)
 end
 
 -- Flags of this daemon.

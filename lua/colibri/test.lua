@@ -3,20 +3,33 @@
 --	local t = require "colibri.test"
 --	t.test("a name", function() t.eq(1 + 1, 2) end)
 --
--- `colibri-run test FILE...` runs the cases of each file, each as a task of its
+-- `colibri-run test PATH...` runs the cases of each file, each as a task of its
 -- own, and checks after each one that no task and no wait is left over.
 
 local script = require "core.script"
 local task = require "core.task"
 
-local M = {}
+-- dir: directory of the test file that is loaded or runs
+local M = { dir = "." }
 
 local cases = {}
 local failures -- of the running case
 
 --- Declare a case.
 function M.test(name, fn)
-  cases[#cases + 1] = { name = name, fn = fn }
+  cases[#cases + 1] = { name = name, fn = fn, dir = M.dir }
+end
+
+--- A host of its own around a site's scripts; see kit/world.lua. Waits.
+-- @param site string: the site directory, absolute or relative to the directory
+--   of the test file; table: its files; nil: no site
+-- @param options { now?, clock?, conf? }
+-- @return world; close it, or use <close>
+function M.site(site, options)
+  if type(site) == "string" and site:sub(1, 1) ~= "/" then
+    site = M.dir .. "/" .. site
+  end
+  return require("colibri.kit.world").new(site, options)
 end
 
 local function show(v, depth)
@@ -117,7 +130,7 @@ end
 
 -- One case, as a child task; its failures as a list of texts.
 local function run_case(case)
-  failures = {}
+  failures, M.dir = {}, case.dir
   local tasks_before, ops_before = task.count()
   -- Under xpcall, because what is closed on the way out (a daemon) waits, and
   -- the close handlers of a task that ends by an error must not.

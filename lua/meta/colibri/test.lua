@@ -2,6 +2,7 @@
 ---@meta colibri.test
 
 ---@class colibri.test
+---@field dir string directory of the test file
 local test = {}
 
 ---declares a case
@@ -40,6 +41,13 @@ function test.raises(fn, pattern) end
 ---@param seconds? number
 ---@return any
 function test.eventually(fn, seconds) end
+
+---a world around a site: its directory, relative to the test file, or a table of its files; raises what is wrong with them
+---@async
+---@param site? string|table
+---@param options? colibri.WorldOptions
+---@return colibri.World
+function test.site(site, options) end
 
 ---runs the declared cases; how many failed
 ---@async

@@ -1,0 +1,50 @@
+-- kit/modules.lua - the library once more, on other bindings.
+--
+-- A world of the test kit (kit/world.lua) runs the shipped library unchanged,
+-- in instances of its own, in which `require "core.clock"` and some others give
+-- fakes. So nothing in the library has to know that it is tested, and worlds
+-- do not see each other.
+
+local script = require "core.script"
+local sys = require "core.sys"
+
+local M = {}
+
+-- Not instantiated again: the kit itself, and what declares cases.
+local function is_shared(name)
+  return name == "colibri.test" or name == "colibri.scratch" or name:find("^colibri%.kit") ~= nil
+end
+
+--- A `require` of its own.
+-- @param fakes table: module name -> module; wins over everything
+-- @return function(name) -> module; raises as require does
+function M.new(fakes)
+  local loaded = {}
+  local instance
+
+  local function load(name)
+    local file = "lua/" .. name:gsub("%.", "/") .. ".lua"
+    local env = setmetatable({ require = instance }, { __index = _G })
+    local fn, e = script.load(sys.conf.share_dir .. "/" .. file, "@" .. file, env)
+    if not fn then
+      error(("module '%s': %s"):format(name, tostring(e)), 0)
+    end
+    return fn(name)
+  end
+
+  instance = function(name)
+    if fakes[name] ~= nil then
+      return fakes[name]
+    elseif loaded[name] == nil then
+      if name:find("^core%.") or is_shared(name) then
+        loaded[name] = require(name)
+      else
+        loaded[name] = load(name)
+      end
+    end
+    return loaded[name]
+  end
+  return instance
+end
+
+return M
