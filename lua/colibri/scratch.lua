@@ -52,12 +52,13 @@ local function flags(self, options)
   return list
 end
 
--- Try to connect until the daemon listens or has ended.
+-- Try to connect until the daemon answers or has ended. It listens before it has
+-- loaded its scripts, so a connection alone does not mean that it serves.
 local function wait_until_up(self)
   local limit = clock.monotonic() + START_SECONDS
   while clock.monotonic() < limit do
     local conn = client.connect(self.socket)
-    if conn then
+    if conn and conn:request({ cmd = "status" }, START_SECONDS) then
       self.conn = conn
       return true
     end
