@@ -118,6 +118,7 @@ JOBS	?= 2
 check: all unit
 	BUILD=$(abspath $(BUILD)) prove --jobs $(JOBS) --exec tests/exec.sh \
 		$(UNIT) $(wildcard tests/lua/*_test.lua) \
+		$(wildcard docs/examples/site/tests/*_test.lua) \
 		$(wildcard tests/e2e/*_test.*) $(wildcard tests/check/*_test.*)
 
 # The same programs under AddressSanitizer and UndefinedBehaviorSanitizer.
