@@ -34,8 +34,6 @@ nil (NULL); a column that is NULL is absent from its row]] },
     { "agents:stop(agent_id: string, grace?: number): Agent",
       "TERM to all of it, KILL after `grace` seconds; its row once nothing of it is left", waits = true,
       errors = "AgentNotFound AgentNotRunning AgentLost @store" },
-    { "agents:settle(spawn: table, handle: any, event: table): Spawned", "the second half of `spawn`", internal = true,
-      waits = true },
 
     { "vault:fetch(collection: string): VaultPair[]", "the pairs of a collection", waits = true, errors = "@vault" },
     { "vault:status(): VaultStatus", "how the vault is doing" },

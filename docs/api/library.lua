@@ -10,6 +10,7 @@ nil.]],
     launch = { module = "colibri.launch", require = true, about = "what jail launchers share" },
     params = { module = "colibri.params", require = true, about = "parameters of commands" },
     proof = { module = "colibri.proof", require = true, about = "the machinery of a proof" },
+    spawn_params = { module = "colibri.spawn_params", require = true, about = "what commands that spawn have in common" },
   },
   functions = {
     { "err.new(code: string, fmt: string, ...: any): Error",
@@ -35,6 +36,9 @@ nil.]],
     { "params.validate(params: Param[], args: table): table", "the same in one call", errors = "BadParameter MissingParameter" },
     { "params.flag(param: table): string", "the flag of a parameter, without its dashes" },
 
+    { "spawn_params.list(first: Param[]): Param[]", "the parameters of a command that spawns: `first`, then what all of them take" },
+    { "spawn_params.columns(): string[]", "what a terminal shows of a spawn's reply" },
+
     { "proof.usage(program: string, spec: table[]): string", "the usage text of an option list" },
     { "proof.options(spec: table[], words: string[]): table", "words to options, defaults filled in", errors = "BadParameter" },
     { "proof.note(ctx: Ctx, fmt: string, ...: any)", "a comment line of the report" },
@@ -49,5 +53,8 @@ nil.]],
       "runs steps in order, then the clean-up, whatever happened; prints TAP; 0 when all went well", waits = true },
     { "proof.main(ctx: Ctx, proof: table, names: string[], cleanup: string): integer", "`run` that listens to the process's own signals",
       waits = true },
+  },
+  values = {
+    { "spawn_params.TIMEOUT: integer", "seconds that a spawn may take" },
   },
 }

@@ -1,5 +1,6 @@
 -- daemon.lua - the life of colibri-daemon: start, serve, reload, stop.
 
+local agent_watch = require "colibri.agent_watch"
 local agents = require "colibri.agents"
 local clock = require "core.clock"
 local context = require "colibri.context"
@@ -102,11 +103,11 @@ local function start()
     error("ctx.host." .. tostring(key) .. " is read-only", 2)
   end, __metatable = false }) }
   local ctx = context.internal(scripts.current(), "agents")
-  ok, e = agents.adopt(ctx)
+  ok, e = agent_watch.adopt(ctx)
   if not ok then
     return nil, e
   end
-  task.spawn_detached("supervisor", agents.supervise, ctx, scripts.current)
+  task.spawn_detached("supervisor", agent_watch.supervise, ctx, scripts.current)
   host.server = listener
   listener:serve()
   return { db = db, server = host.server, vault = vault }

@@ -15,7 +15,7 @@ local FUNCTIONS = {
 local LIBRARIES = { coroutine = coroutine, math = math, string = string, table = table, utf8 = utf8 }
 local MODULES = {
   ["colibri.err"] = true, ["colibri.launch"] = true, ["colibri.params"] = true, ["colibri.proof"] = true,
-  ["colibri.sync"] = true, ["core.json"] = true,
+  ["colibri.spawn_params"] = true, ["colibri.sync"] = true, ["core.json"] = true,
   ["colibri.api_docs"] = true, -- for `make docs`
 }
 

@@ -166,14 +166,6 @@ function _Agents:spawn(args) end
 ---@return colibri.Error? err
 function _Agents:stop(agent_id, grace) end
 
----the second half of `spawn`
----@async
----@param spawn table
----@param handle any
----@param event table
----@return colibri.Spawned
-function _Agents:settle(spawn, handle, event) end
-
 ---@class colibri.Audit
 local _Audit = {}
 

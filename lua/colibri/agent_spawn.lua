@@ -1,0 +1,202 @@
+-- agent_spawn.lua - one spawn: plan, start, hooks around it, row.
+
+local core_agent = require "core.agent"
+local err = require "colibri.err"
+local hooks = require "colibri.hooks"
+local json = require "core.json"
+local log = require "colibri.log"
+local provision = require "colibri.provision"
+local store = require "colibri.agent_store"
+local sys = require "core.sys"
+local task = require "core.task"
+
+local M = {}
+
+local live, now, update = store.live, store.now, store.update
+
+local SPAWNED = json.ordered { "agent_id", "status", "pid", "provider", "model", "session_id", "jail_name",
+  "jail_root_path", "provision" }
+
+local STOP_GRACE = 5 -- seconds from TERM to KILL
+
+-- The script that answers for a name of a kind.
+local function pick(gen, kind, name, code, what)
+  local def = gen[kind][name]
+  if not def then
+    return nil, err.new(code, "no %s '%s'", what, name)
+  end
+  return def
+end
+
+-- argv and env of the launcher, for one spawn request.
+local function plan(ctx, spawn)
+  local provider, e = pick(ctx.gen, "providers", spawn.provider, "UnknownProvider", "provider")
+  if not provider then
+    return nil, e
+  end
+  local launcher
+  launcher, e = pick(ctx.gen, "jail", spawn.backend, "UnknownBackend", "jail backend")
+  if not launcher then
+    return nil, e
+  end
+  local argv, env = provider.command(ctx, spawn)
+  if not argv then
+    return nil, env
+  end
+  local jail = { name = spawn.jail_name, root = spawn.jail_root }
+  local launched, why = launcher.launch(ctx, jail, argv, env)
+  if not launched then
+    return nil, why
+  end
+  return { argv = launched, env = env }
+end
+
+-- The row of an agent that is about to start. Waits for the commit.
+local function insert(ctx, spawn)
+  return ctx.db:write(function(tx)
+    return tx:exec([[INSERT INTO agents (agent_id, provider, model, session_id, jail_name, jail_root_path, backend,
+      status, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'starting', ?)]], spawn.agent_id, spawn.provider, spawn.model,
+      spawn.session_id, spawn.jail_name, spawn.jail_root, spawn.backend, now())
+  end)
+end
+
+-- The agent did not come to life: stop what there is, say so in its row.
+local function give_up(ctx, spawn, e)
+  local known = live[spawn.agent_id]
+  live[spawn.agent_id] = nil
+  if known and known.handle then
+    known.handle:stop(9, 0)
+  end
+  update(ctx, spawn.agent_id, { status = "failed", ended_at = now() })
+  log.warn("agent", "spawn failed", { agent = spawn.agent_id, code = e.code, error = e.message })
+  return nil, e
+end
+
+-- --provision before: the agent is held in front of its exec until .env is
+-- there, and never runs if that fails.
+local function provision_held(ctx, event)
+  local ok, e = hooks.run(ctx.gen, "spawn_held", ctx, event)
+  if not ok then
+    return nil, e
+  end
+  local result = event.provision
+  if result.result ~= "provisioned" and result.result ~= "unchanged" then
+    e = err.new("ProvisionFailed", "the agent was not started: provision %s: %s: %s", result.result,
+      tostring(result.code), tostring(result.message))
+    return nil, e
+  end
+  return true
+end
+
+-- Start the shim, and through it the agent.
+local function start(ctx, spawn, planned, event)
+  local handle, e = core_agent.start { id = spawn.agent_id, dir = store.dir(spawn.agent_id),
+    shim = sys.program "colibri-agent-shim", argv = planned.argv, env = planned.env, cwd = "/",
+    gate = spawn.provision == "before", grace = STOP_GRACE }
+  if not handle then
+    return give_up(ctx, spawn, e)
+  end
+  live[spawn.agent_id] = { handle = handle, state = "idle" }
+  if spawn.provision == "before" then
+    local ok
+    ok, e = provision_held(ctx, event)
+    if ok then
+      ok, e = handle:go()
+    end
+    if not ok then
+      return give_up(ctx, spawn, e)
+    end
+  end
+  return handle
+end
+
+-- What remains of a spawn whose task was killed: an agent that runs is written
+-- down as such, one that does not is put away.
+local function finish_killed(ctx, spawn)
+  local known = live[spawn.agent_id]
+  if known and known.handle and spawn.runs then
+    return update(ctx, spawn.agent_id, { status = "running", pid = known.handle:pid(), provision_result = "failed",
+      provision_code = "Cancelled" })
+  end
+  return give_up(ctx, spawn, err.new("Cancelled", "the spawn was ended half-way"))
+end
+
+-- Closed on every way out of a spawn; in a task of its own, as this one may be killed.
+local unfinished = { __close = function(guard)
+  if not guard.done then
+    task.spawn_detached("unfinished spawn", finish_killed, guard.ctx, guard.spawn)
+  end
+end }
+
+-- The facts of a spawn request, with everything filled in.
+local function complete(args)
+  local spawn = { agent_id = sys.uuid(), provider = args.provider, model = args.model,
+    session_id = args.session_id, system_prompt = args.system_prompt, args = args.arg or {},
+    jail_name = args.jail_name, jail_root = args.jail_root, provision = args.provision }
+  spawn.session_id = spawn.session_id or "session-" .. spawn.agent_id:sub(1, 8)
+  spawn.backend = spawn.jail_name and sys.conf.jail_backend or "none"
+  return spawn
+end
+
+-- The part of a spawn after the agent runs: hooks, then the row.
+local function settle(ctx, spawn, handle, event)
+  local ok, e = hooks.run(ctx.gen, "spawn_after", ctx, event)
+  if not ok then
+    log.warn("agent", "a hook after the spawn failed", { agent = spawn.agent_id, hook = e.hook, code = e.code,
+      error = e.message })
+    event.provision = provision.result("failed", e)
+  end
+  local result = event.provision
+  local code = result.code ~= json.null and result.code or nil
+  ok, e = ctx.db:write(function(tx)
+    return tx:exec([[UPDATE agents SET pid = ?, provision_result = ?, provision_code = ?,
+      status = CASE status WHEN 'starting' THEN 'running' ELSE status END WHERE agent_id = ?]], handle:pid(),
+      result.result, code, spawn.agent_id)
+  end)
+  if not ok then
+    return nil, e
+  end
+  return setmetatable({ agent_id = spawn.agent_id, status = "running", pid = handle:pid(), provider = spawn.provider,
+    model = spawn.model, session_id = spawn.session_id, jail_name = spawn.jail_name,
+    jail_root_path = spawn.jail_root, provision = result }, SPAWNED)
+end
+
+--- Spawn an agent and run the hooks around it. Waits until it has started and
+-- the hooks are done.
+-- @param ctx table: the effects of the request
+-- @param args the parameters of spawn-agent
+-- @return { agent_id, status, pid, ..., provision = { result, code, keys } } | nil, err
+function M.run(ctx, args)
+  local spawn = complete(args)
+  local planned, e = plan(ctx, spawn)
+  if not planned then
+    return nil, e
+  end
+  local event = { agent_id = spawn.agent_id, provider = spawn.provider, model = spawn.model,
+    session_id = spawn.session_id, jail_name = spawn.jail_name, jail_root = spawn.jail_root,
+    provision_mode = spawn.provision, provision = provision.result("skipped", { code = "NoJail" }) }
+  local ok
+  ok, e = hooks.run(ctx.gen, "spawn_before", ctx, event)
+  if ok then
+    ok, e = insert(ctx, spawn)
+  end
+  if not ok then
+    return nil, e
+  end
+  ctx.audit:subject(spawn.agent_id, { jail = spawn.jail_name, model = spawn.model })
+  local guard <close> = setmetatable({ ctx = ctx, spawn = spawn }, unfinished)
+  local handle
+  handle, e = start(ctx, spawn, planned, event)
+  if not handle then
+    guard.done = true -- given up already
+    return nil, e
+  end
+  spawn.runs = true
+  log.info("agent", "agent started", { agent = spawn.agent_id, jail = spawn.jail_name, pid = handle:pid() })
+  local out
+  out, e = settle(ctx, spawn, handle, event)
+  guard.done = out ~= nil
+  return out, e
+end
+
+return M

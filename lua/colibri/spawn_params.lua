@@ -1,0 +1,45 @@
+-- spawn_params.lua - the parameters of the commands that spawn, in one place.
+
+local M = {}
+
+M.TIMEOUT = 300 -- seconds that a spawn may take
+
+-- Of every spawn, behind who and what to start.
+local COMMON = {
+  { "session_id", "string", min = 1, max = 128, help = "session of the agent; made up when absent" },
+  { "system_prompt", "string", metavar = "TEXT", help = "system prompt, for providers that take one" },
+  { "jail_name", "name", metavar = "NAME", help = "jail to start it in; also the tenant" },
+  { "jail_root", "path", metavar = "PATH", requires = "jail_name",
+    help = "root of the jail as the host sees it; with it .env is provisioned" },
+  { "provision", "enum", values = { "after", "before" }, default = "after",
+    help = "write .env after the start, or before the agent may run" },
+  { "arg", "list", metavar = "WORD", help = "argument for the agent; may be repeated" },
+}
+
+local function copy(list)
+  local out = {}
+  for key, value in pairs(list) do
+    out[key] = type(value) == "table" and copy(value) or value
+  end
+  return out
+end
+
+--- The declaration of a command that spawns: `first`, then what they all take.
+-- @param first list of parameters
+-- @return a new list
+function M.list(first)
+  local out = copy(first)
+  for _, p in ipairs(COMMON) do
+    out[#out + 1] = copy(p)
+  end
+  return out
+end
+
+--- What a terminal shows of a spawn's reply, and of one agent.
+-- @return a new list
+function M.columns()
+  return { "agent_id", "status", "state", "pid", "provider", "model", "session_id", "jail_name", "jail_root_path",
+    "provision" }
+end
+
+return M
