@@ -73,8 +73,22 @@ lkey_of(lua_State *L)
 	return 1;
 }
 
-/* key:env(root, file, tenant) -> { KEY = 32 hex digits } of a .env that may be
- * hostile | nil, err as root:read_env() */
+/* Is this the very text that we write for these pairs? */
+static bool
+is_own_text(const struct envfile *env, const struct secret_buf *b)
+{
+	struct secret *s = envfile_format(env, NULL);
+	bool own;
+
+	own = s != NULL && secret_len(s) == b->len &&
+	    (b->len == 0 || memcmp(secret_bytes(s), b->data, b->len) == 0);
+	secret_unref(s);
+	return own;
+}
+
+/* key:env(root, file, tenant) -> { KEY = 32 hex digits }, is it the very text
+ * that write_env() gives for these values?, of a .env that may be hostile |
+ * nil, err as root:read_env() */
 static int
 lkey_env(lua_State *L)
 {
@@ -85,6 +99,7 @@ lkey_env(lua_State *L)
 	struct err e = ERR_INIT;
 	struct lfs_hold *h;
 	size_t i;
+	bool own;
 	int rc;
 
 	lx_checknargs(L, 4);
@@ -93,6 +108,7 @@ lkey_env(lua_State *L)
 	if (rc == 0)
 		rc = envfile_parse(&h->env, h->buf.len != 0 ?
 		    (const char *)h->buf.data : "", h->buf.len, file, &e);
+	own = rc == 0 && is_own_text(&h->env, &h->buf);
 	secret_buf_free(&h->buf);
 	if (rc != 0) {
 		lfs_hold_drop(h);
@@ -107,7 +123,8 @@ lkey_env(lua_State *L)
 		lua_setfield(L, -2, h->env.pairs[i].key);
 	}
 	lfs_hold_drop(h);
-	return 1;
+	lua_pushboolean(L, own);
+	return 2;
 }
 
 static const luaL_Reg lkey_methods[] = {

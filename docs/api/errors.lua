@@ -48,6 +48,8 @@ return {
       "correct it with `register-tenant --update --env-owner`" },
     { "KeyDamaged", "`fingerprint.key` in the state directory does not hold 16 bytes",
       "remove it, `colibri provision-tenant` each tenant" },
+    { "Drifted", "a `.env` is not as it was written (`check-tenant --strict` only)",
+      "`colibri check-tenant T` says what; `colibri provision-tenant T` writes it anew" },
     { "ProvisionFailed", "with `--provision before` there was no `.env`, so the agent was not started",
       "the message has the reason" },
   },

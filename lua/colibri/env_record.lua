@@ -22,6 +22,13 @@ local function key()
   return shared_key
 end
 
+--- Is there a key to make fingerprints with? It is made if there is none.
+-- @return true | nil, err(KeyDamaged, NotTrusted, ...)
+function M.usable()
+  local hash, e = key()
+  return hash and true, e
+end
+
 --- Fingerprints of values.
 -- @param list { { key, value = secret or string }, ... }
 -- @return { KEY = hex digits } | nil, err(KeyDamaged, NotTrusted, ...)
@@ -38,7 +45,7 @@ function M.prints(tenant_id, list)
 end
 
 --- Fingerprints of the .env that stands below an open root; it may be hostile.
--- @return { KEY = hex digits } | nil, err as root:read_env()
+-- @return { KEY = hex digits }, boolean: is it byte for byte what we write for them? | nil, err as root:read_env()
 function M.prints_of_file(tenant_id, root, name)
   local hash, e = key()
   if not hash then
@@ -51,7 +58,9 @@ function M.prints_of_file(tenant_id, root, name)
   if not list then
     return nil, e
   end
-  return M.prints(tenant_id, list)
+  local prints
+  prints, e = M.prints(tenant_id, list)
+  return prints, prints and true or e
 end
 
 --- Fingerprints that were stored by the last write.

@@ -12,6 +12,7 @@
 -- asked the tenant may have been deleted or moved, so 1 to 3 stand before 5
 -- again; from there to the row in the store a tenant has one writer at a time.
 
+local audit = require "colibri.audit"
 local clock = require "core.clock"
 local env_record = require "colibri.env_record"
 local err = require "colibri.err"
@@ -27,6 +28,7 @@ local RESULT = json.ordered { "tenant_id", "result", "code", "keys", "change", "
   "changed" }
 local ENV_FILE = ".env"
 local ENV_MODE = 0x180 -- 0600
+local AT_ONCE = 8 -- of many
 
 local turns = setmetatable({}, { __mode = "v" }) -- tenant_id -> lock, while anybody has it
 
@@ -102,8 +104,8 @@ end
 
 -- Guard 4: the vault's pairs, sorted names; or nil, err. The vault has refused bad
 -- and duplicate keys already (vaults.lua).
-local function fetch(ctx, tenant_id)
-  local list, e = ctx.vault:fetch(tenant_id)
+local function fetch(ctx, tenant_id, since)
+  local list, e = ctx.vault:fetch(tenant_id, since)
   if not list then
     return nil, e
   end
@@ -159,17 +161,23 @@ local function write(ctx, row, list, dry_run)
 end
 
 -- What the row and the audit remember of a run. Waits for the commit.
-local function remember(ctx, tenant_id, result, written)
+local function remember(ctx, tenant_id, result, written, how)
   local at = math.floor(clock.now())
-  ctx.audit:subject(tenant_id, { provision = result.result, code = result.code, keys = result.names,
+  local trail = how.audit or ctx.audit
+  trail:subject(tenant_id, { provision = result.result, code = result.code, keys = result.names,
     added = result.added, removed = result.removed, changed = result.changed })
   local ok, e = ctx.db:write(function(tx)
-    if not written then
+    local done, why = true, nil
+    if how.audit and not (how.quiet and result.result == "unchanged") then
+      done, why = trail:row(tx, result.code == json.null and result.result or result.code)
+    end
+    if done and not written then
       return tx:exec("UPDATE tenants SET last_result = ?, last_error = ?, updated_at = ? WHERE tenant_id = ?",
         result.result, tostring(result.code) .. ": " .. tostring(result.message), at, tenant_id)
+    elseif done then
+      done, why = env_record.store(tx, tenant_id, written.prints, written.owner)
     end
-    local stored, why = env_record.store(tx, tenant_id, written.prints, written.owner)
-    if not stored then
+    if not done then
       return nil, why
     end
     return tx:exec([[UPDATE tenants SET status = 'active', provisioned_at = ?, last_result = ?, last_error = NULL,
@@ -193,9 +201,9 @@ function M.turn(tenant_id)
 end
 
 -- From the guards again to the row in the store. Returns a result.
-local function settle(ctx, tenant_id, jail_root, list, names)
+local function settle(ctx, tenant_id, how, list, names)
   local _ <close> = M.turn(tenant_id)
-  local row, result, found = check_target(ctx, tenant_id, jail_root)
+  local row, result, found = check_target(ctx, tenant_id, how.jail_root)
   local written
   if row then
     local e
@@ -206,7 +214,7 @@ local function settle(ctx, tenant_id, jail_root, list, names)
       or M.result(REFUSALS[e.code] and "refused" or "failed", e)
   end
   if row or found then
-    local ok, e = remember(ctx, tenant_id, result, written)
+    local ok, e = remember(ctx, tenant_id, result, written, how)
     if not ok then
       return M.result("failed", e)
     end
@@ -224,25 +232,25 @@ local function look(ctx, row, list, names)
     removed = seen.removed, changed = seen.changed })
 end
 
-local function run(ctx, tenant_id, jail_root, dry_run)
-  local row, result, found = check_target(ctx, tenant_id, jail_root)
+local function run(ctx, tenant_id, how)
+  local row, result, found = check_target(ctx, tenant_id, how.jail_root)
   local list, names
   if row then
     log.info("provision", "provisioning tenant env from vault", { tenant = tenant_id })
-    list, names = fetch(ctx, tenant_id)
+    list, names = fetch(ctx, tenant_id, how.since)
     result = not list and M.result("failed", names) or nil
   end
-  if list and dry_run then
+  if list and how.dry_run then
     return look(ctx, row, list, names)
   elseif list then
     -- In a task of its own: a request whose time is over must not leave a new
     -- file and an old row.
     local e
-    result, e = task.spawn_detached("provision", settle, ctx, tenant_id, jail_root, list, names):wait()
+    result, e = task.spawn_detached("provision", settle, ctx, tenant_id, how, list, names):wait()
     return result or M.result("failed", e)
   end
-  if (row or found) and not dry_run then
-    local ok, e = remember(ctx, tenant_id, result)
+  if (row or found) and not how.dry_run then
+    local ok, e = remember(ctx, tenant_id, result, nil, how)
     if not ok then
       return M.result("failed", e)
     end
@@ -253,12 +261,13 @@ end
 --- Provision one tenant. Waits for the vault and the store.
 -- @param ctx table: with tenants, vault, db, fs, conf, audit
 -- @param tenant_id string
--- @param jail_root string|nil: what a spawn used, compared with the registered root
--- @param dry_run boolean|nil: fetch, check and compare, write nothing
+-- @param how table: jail_root = what a spawn used, compared with the registered root; dry_run = fetch, check and
+--   compare, write nothing; since = clock.monotonic() after which the vault must have been synced; audit = the
+--   audit of this run alone, else the request's; quiet = no row in that when nothing has changed
 -- @return result { result = "provisioned|unchanged|skipped|refused|failed|dry-run", code, keys, change?,
 --   names?, added?, removed?, changed?, message? }
-function M.run(ctx, tenant_id, jail_root, dry_run)
-  local result = run(ctx, tenant_id, jail_root, dry_run)
+function M.run(ctx, tenant_id, how)
+  local result = run(ctx, tenant_id, how)
   local fields = { tenant = tenant_id, result = result.result, keys = result.keys }
   if result.code == json.null then
     log.info("provision", "vault provision complete", fields)
@@ -267,6 +276,40 @@ function M.run(ctx, tenant_id, jail_root, dry_run)
     log[result.result == "skipped" and "info" or "warn"]("provision", "vault provision " .. result.result, fields)
   end
   return result
+end
+
+--- Provision many tenants side by side, some at a time so that the secrets of a
+-- few only are in memory. They share what the vault was synced to at the start.
+-- @param ids list of tenant_id
+-- @param how table: dry_run, quiet as for run()
+-- @return list of results with tenant_id, in the order of ids; { result = how many }
+function M.many(ctx, ids, how)
+  local out, counts, following, workers = json.array {}, {}, 0, {}
+  local since = clock.monotonic()
+  local function work()
+    while following < #ids do
+      following = following + 1
+      local i = following
+      local result = M.run(ctx, ids[i], { dry_run = how.dry_run, quiet = how.quiet, since = since,
+        audit = audit.bind(ctx) })
+      result.tenant_id = ids[i]
+      out[i] = result
+      counts[result.result] = (counts[result.result] or 0) + 1
+    end
+  end
+  for i = 1, math.min(AT_ONCE, #ids) do
+    workers[i] = task.go(work)
+  end
+  for _, worker in ipairs(workers) do
+    local _, e = worker:wait()
+    if e then -- ended from outside, with its tenant
+      log.error("provision", "a run of many was ended", { code = e.code, error = e.message })
+    end
+  end
+  for i, id in ipairs(ids) do
+    out[i] = out[i] or M.result("failed", err.new("Cancelled", "the run was ended"), { tenant_id = id })
+  end
+  return out, counts
 end
 
 return M

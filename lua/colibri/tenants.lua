@@ -1,9 +1,11 @@
 -- tenants.lua - tenants: one row, one jail, one collection, one name.
 
 local clock = require "core.clock"
+local drift = require "colibri.drift"
 local env_record = require "colibri.env_record"
 local err = require "colibri.err"
 local json = require "core.json"
+local log = require "colibri.log"
 local provision = require "colibri.provision"
 
 local M = {}
@@ -13,6 +15,8 @@ Tenants.__index = Tenants
 
 local COLUMNS = [[tenant_id, jail_root_path, collection_id, status, env_owner, created_at, updated_at,
   provisioned_at, last_result, last_error]]
+
+local UNPROVISIONED = json.ordered { "tenant_id", "result", "env", "status" }
 
 --- The tenants as a request may see and change them: `ctx.tenants`.
 function M.bind(ctx)
@@ -130,8 +134,9 @@ function Tenants:register(args)
   end)
 end
 
--- Remove the tenant's .env, contained. "removed", "absent", or nil, err.
-local function purge_env(ctx, row)
+-- Remove the tenant's .env, contained; or only look whether it is there.
+-- "removed", "absent", "present", or nil, err.
+local function purge_env(ctx, row, dry_run)
   local root <close>, e = ctx.fs.open(ctx.conf.jail_root_base, row.jail_root_path)
   if not root then
     if e.code == "TargetMissing" then
@@ -140,6 +145,13 @@ local function purge_env(ctx, row)
     return nil, e
   end
   local removed
+  if dry_run then
+    removed, e = root:stat(".env")
+    if not removed and e.code == "NotFound" then
+      return "absent"
+    end
+    return removed and "present", e
+  end
   removed, e = root:unlink(".env")
   if removed == nil then
     return nil, e
@@ -188,7 +200,105 @@ end
 -- @param dry_run boolean|nil
 -- @return result table, never an error
 function Tenants:provision(tenant_id, jail_root, dry_run)
-  return provision.run(self.ctx, tenant_id, jail_root, dry_run)
+  return provision.run(self.ctx, tenant_id, { jail_root = jail_root, dry_run = dry_run })
+end
+
+--- The same for every tenant, in one session of the vault. Waits.
+-- @return list of result tables with tenant_id, by name | nil, err of the store
+function Tenants:provision_all(dry_run)
+  local rows, e = self.ctx.db:all("SELECT tenant_id FROM tenants ORDER BY tenant_id")
+  if not rows then
+    return nil, e
+  end
+  local ids = {}
+  for i, row in ipairs(rows) do
+    ids[i] = row.tenant_id
+  end
+  local out, counts = provision.many(self.ctx, ids, { dry_run = dry_run })
+  self.ctx.audit:subject(nil, counts)
+  return out
+end
+
+--- Remove a tenant's .env and set its row back to `provisioned`; when that is
+-- done already, fine. Waits for the commit.
+-- @return { tenant_id, result = "unprovisioned|unchanged|dry-run", env = "removed|absent|present", status } | nil,
+--   err(TenantNotFound, TargetEscapesRoot, NotRegular, ...)
+function Tenants:unprovision(tenant_id, dry_run)
+  local ctx = self.ctx
+  local _ <close> = provision.turn(tenant_id)
+  local row, e = self:get(tenant_id)
+  local env
+  if row then
+    env, e = purge_env(ctx, row, dry_run)
+  end
+  if not env then
+    return nil, e
+  end
+  local result = dry_run and "dry-run" or (env == "removed" or row.status == "active") and "unprovisioned" or
+    "unchanged"
+  ctx.audit:subject(tenant_id, { env = env })
+  if result == "unprovisioned" then
+    local at = now()
+    local ok
+    ok, e = ctx.db:write(function(tx)
+      local done, why = env_record.forget(tx, tenant_id)
+      if done then
+        done, why = tx:exec([[UPDATE tenants SET status = 'provisioned', provisioned_at = NULL, last_result = ?,
+          last_error = NULL, updated_at = ? WHERE tenant_id = ?]], result, at, tenant_id)
+      end
+      if done then
+        done, why = ctx.audit:row(tx, result)
+      end
+      return done, why
+    end)
+    if not ok then
+      return nil, e
+    end
+    log.info("provision", "tenant env removed", { tenant = tenant_id, env = env })
+  end
+  return setmetatable({ tenant_id = tenant_id, result = result, env = env,
+    status = dry_run and row.status or "provisioned" }, UNPROVISIONED)
+end
+
+-- In the tenant's turn, as file and row do not fit while they are written.
+-- A row | nil: it is gone | nil, err.
+local function check_one(ctx, tenant_id)
+  local _ <close> = provision.turn(tenant_id)
+  local row, e = ctx.db:one([[SELECT tenant_id, jail_root_path, status, env_uid, env_gid FROM tenants
+    WHERE tenant_id = ?]], tenant_id)
+  if not row then
+    return nil, e
+  end
+  return drift.check(ctx, row)
+end
+
+--- Does a tenant's .env, or everybody's, stand as it was written? See drift.lua.
+-- @param tenant_id string|nil; all boolean|nil: one of the two
+-- @param strict boolean|nil: drift is an error
+-- @return row, or a list of rows with all | nil, err(TenantNotFound, Drifted, ...)
+function Tenants:check(tenant_id, all, strict)
+  if (tenant_id == nil) == not all then
+    return nil, err.new("BadParameter", "name a tenant or say --all, one of the two")
+  end
+  local rows, e = self.ctx.db:all("SELECT tenant_id FROM tenants WHERE ? OR tenant_id = ? ORDER BY tenant_id",
+    all or false, tenant_id)
+  if not rows then
+    return nil, e
+  elseif not all and #rows == 0 then
+    return nil, err.new("TenantNotFound", "no tenant '%s' is registered", tenant_id)
+  end
+  local out = json.array {}
+  for _, row in ipairs(rows) do
+    out[#out + 1], e = check_one(self.ctx, row.tenant_id)
+    if e then
+      return nil, e
+    end
+  end
+  local failure = strict and drift.failure(out)
+  if failure then
+    return nil, failure
+  end
+  return all and out or out[1]
 end
 
 return M

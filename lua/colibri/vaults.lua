@@ -254,12 +254,13 @@ local abandon_meta = { __close = function(guard) guard.request.abandoned = true 
 
 --- The pairs of a collection. Waits.
 -- @param collection string
+-- @param since number|nil: clock.monotonic() after which the vault must have been synced; now
 -- @return { { key, value = secret, item }, ... } | nil, err: a code of the vault (docs/PROTOCOL.md)
-function Vaults:fetch(collection)
+function Vaults:fetch(collection, since)
   if type(collection) ~= "string" or collection == "" or collection:find("%c") then
     return nil, err.new("CollectionNotFound", "not a name for a collection")
   end
-  local request = { collection = collection, since = clock.monotonic(), waiter = task.waiter() }
+  local request = { collection = collection, since = since or clock.monotonic(), waiter = task.waiter() }
   local _ <close> = setmetatable({ request = request }, abandon_meta)
   table.insert(self.pending, request)
   if table.remove(self.token) then

@@ -2,12 +2,19 @@ return {
   api = 1,
   summary = "fetch a tenant's collection and write its .env",
   access = "change",
-  timeout = 300,
+  timeout = 1800,
   params = {
-    { "tenant_id", "name", positional = true, required = true, help = "the tenant" },
+    { "tenant_id", "name", positional = true, help = "the tenant" },
+    { "all", "boolean", help = "every tenant in one session of the vault, a row each; a failure does not stop the others" },
     { "dry_run", "boolean", help = "fetch and compare, write nothing: which keys would be added, removed, changed" },
   },
+  columns = { "tenant_id", "result", "code", "change", "keys", "added", "removed", "changed", "message" },
   run = function(ctx, args)
+    if (args.tenant_id == nil) == not args.all then
+      return nil, { code = "BadParameter", message = "name a tenant or say --all, one of the two" }
+    elseif args.all then
+      return ctx.tenants:provision_all(args.dry_run)
+    end
     local result = ctx.tenants:provision(args.tenant_id, nil, args.dry_run)
     if result.code ~= ctx.json.null then
       return nil, { code = result.code, message = result.message }

@@ -72,8 +72,27 @@
 ---@field deleted boolean false: it was not there
 ---@field env "kept"|"removed"|"absent" what became of its `.env`
 
+---what became of a `.env`
+---@class (exact) colibri.Unprovisioned
+---@field tenant_id string its name
+---@field result "unprovisioned"|"unchanged"|"dry-run" in a word
+---@field env "removed"|"absent"|"present" what became of the file, or in a dry run whether it is there
+---@field status "provisioned"|"active" of the tenant now
+
+---whether a `.env` stands as it was written
+---@class (exact) colibri.Drift
+---@field tenant_id string its name
+---@field drift boolean whether there is any finding
+---@field findings string[] a word each: see `check-tenant` in PROTOCOL.md
+---@field detail? string the same for a person
+---@field added? string[] keys that were not written
+---@field removed? string[] keys that are gone
+---@field changed? string[] keys with another value
+---@field status string of the tenant
+
 ---what became of a provision
 ---@class (exact) colibri.Provision
+---@field tenant_id? string of many
 ---@field result "provisioned"|"unchanged"|"skipped"|"refused"|"failed"|"dry-run" in a word
 ---@field code string|lightuserdata error code; `ctx.json.null` when all is well
 ---@field keys integer how many
@@ -278,6 +297,33 @@ function _Tenants:delete(tenant_id, purge_env) end
 ---@return colibri.Provision
 function _Tenants:provision(tenant_id, jail_root, dry_run) end
 
+---the same for every tenant, in one session of the vault
+---Fails with @store.
+---@async
+---@param dry_run? boolean
+---@return colibri.Provision[]?
+---@return colibri.Error? err
+function _Tenants:provision_all(dry_run) end
+
+---removes `.env` and sets the row back to `provisioned`; again is fine
+---Fails with TenantNotFound, TargetEscapesRoot, @files, @store.
+---@async
+---@param tenant_id string
+---@param dry_run? boolean
+---@return colibri.Unprovisioned?
+---@return colibri.Error? err
+function _Tenants:unprovision(tenant_id, dry_run) end
+
+---does `.env` stand as it was written? One tenant or `all`; with `strict` drift is an error
+---Fails with TenantNotFound, Drifted, KeyDamaged, @store.
+---@async
+---@param tenant_id? string
+---@param all? boolean
+---@param strict? boolean
+---@return colibri.Drift|colibri.Drift[]?
+---@return colibri.Error? err
+function _Tenants:check(tenant_id, all, strict) end
+
 ---@class colibri.tx
 local _tx = {}
 
@@ -308,13 +354,14 @@ function _tx:exec(sql, ...) end
 ---@class colibri.Vault
 local _Vault = {}
 
----the pairs of a collection
+---the pairs of a collection, not older than `since` (`ctx.clock.monotonic()`; now unless told)
 ---Fails with @vault.
 ---@async
 ---@param collection string
+---@param since? number
 ---@return colibri.VaultPair[]?
 ---@return colibri.Error? err
-function _Vault:fetch(collection) end
+function _Vault:fetch(collection, since) end
 
 ---how the vault is doing
 ---@return colibri.VaultStatus
