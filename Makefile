@@ -67,7 +67,7 @@ LIB_OBJ	= $(LIB_SRC:core/%.c=$(BUILD)/obj/%.o)
 LIB	= $(BUILD)/libcolibri.a
 HOST_OBJ = $(HOST_EXTRA:%=$(BUILD)/obj/%.o)
 SHIM_OBJ = $(SHIM_SRC:core/%.c=$(BUILD)/obj/%.o) \
-	$(patsubst %,$(BUILD)/obj/%.o,err mem platform secret secret_redact)
+	$(patsubst %,$(BUILD)/obj/%.o,err mem platform secret secret_redact sock_peer)
 
 PROGRAMS = $(patsubst %,$(BUILD)/%,colibri-daemon colibri colibri-run \
 	colibri-agent-shim colibri-test-agent)

@@ -1,9 +1,11 @@
 /*
- * agent.c - the daemon's end of an agent's shim; see agent.h.
+ * agent.c - an agent's life as the daemon sees it; see agent.h.
  *
- * The shim is watched twice: its link (records, end of file) and its process
- * (the reaper). The last records may still be in the socket when the process
- * is reaped, so they are read before a shim counts as lost.
+ * The shim that this daemon started is watched twice: its link (records, end of
+ * file) and its process (the reaper). The last records may still be in the
+ * socket when the process is reaped, so they are read before a shim counts as
+ * lost. One that an earlier daemon started is no child of ours: when its link
+ * closes, its lock is looked at until it is free.
  */
 #include <sys/types.h>
 #include <sys/socket.h>
@@ -20,75 +22,40 @@
 
 #include "agent_priv.h"
 #include "log.h"
-#include "mem.h"
-#include "secret.h"
+#include "platform.h"
+#include "sock.h"
 #include "spawn_priv.h"
 
-#define READ_SIZE	(64 * 1024)
 #define DEFAULT_GRACE	10.0
-
-struct agent {
-	struct loop *loop;
-	struct reaper *reaper;
-	agent_cb *cb;
-	void *arg;
-	char *id, *dir;
-	double grace;
-	pid_t shim;
-	pid_t child;			/* once known: leads its group */
-	bool reaped;
-	int fd;				/* -1: closed */
-	struct event *readable, *writable;
-	struct buf in;
-	struct secret_buf out;		/* holds environment values */
-	size_t sent;			/* of out */
-	bool ran;			/* 'P' came: <dir>/exit is this run's */
-	bool finished;			/* FAILED, ENDED or LOST was told */
-	int depth;			/* of callbacks; no free meanwhile */
-	bool freed;
-};
-
-static void
-agent_unlink(struct agent *a)
-{
-	if (a->readable != NULL)
-		event_free(a->readable);
-	if (a->writable != NULL)
-		event_free(a->writable);
-	a->readable = a->writable = NULL;
-	if (a->fd >= 0)
-		close(a->fd);
-	a->fd = -1;
-	secret_buf_free(&a->out);
-	a->sent = 0;
-}
+#define LOOK_USEC	20000
+#define FAILED		"AgentStateFailed"
 
 static void
 agent_release(struct agent *a)
 {
-	agent_unlink(a);
+	agent_link_close(a);
+	if (a->look != NULL)
+		event_free(a->look);
 	buf_free(&a->in);
 	free(a->id);
 	free(a->dir);
 	free(a);
 }
 
-/* Around everything that may call back: agent_free() from there is honoured
- * when the outermost of it is left. */
-static void
+void
 agent_enter(struct agent *a)
 {
 	a->depth++;
 }
 
-static void
+void
 agent_leave(struct agent *a)
 {
 	if (--a->depth == 0 && a->freed)
 		agent_release(a);
 }
 
-static void
+void
 agent_tell(struct agent *a, const struct agent_msg *msg)
 {
 	if (a->finished || a->freed)
@@ -99,235 +66,88 @@ agent_tell(struct agent *a, const struct agent_msg *msg)
 	a->cb(a, msg, a->arg);
 }
 
-/* --- records from the shim --- */
+/* --- the end without a last record --- */
 
-static bool
-parse_number(const char **text, long min, long max, long *v)
-{
-	char *end;
-
-	errno = 0;
-	*v = strtol(*text, &end, 10);
-	if (end == *text || errno != 0 || *v < min || *v > max ||
-	    (*end != '\0' && *end != ' '))
-		return false;
-	*text = *end == ' ' ? end + 1 : end;
-	return true;
-}
-
-/* Returns false when the payload makes no sense. */
-static bool
-agent_parse(char type, const char *payload, size_t len, struct agent_msg *msg)
-{
-	const char *at = payload;
-	long v, signo;
-
-	switch (type) {
-	case 'E':
-		msg->what = AGENT_EVENT;
-		msg->text = payload;
-		msg->len = len;
-		return true;
-	case 'H':
-	case 'P':
-		if (!parse_number(&at, 1, INT_MAX, &v))
-			return false;
-		msg->what = type == 'H' ? AGENT_HELD : AGENT_STARTED;
-		msg->pid = (pid_t)v;
-		return true;
-	case 'D':
-	case 'F':
-		if (!parse_number(&at, 0, INT_MAX, &v))
-			return false;
-		msg->what = type == 'D' ? AGENT_DROPPED : AGENT_FAILED;
-		msg->code = (int)v;
-		msg->text = at;
-		msg->len = strlen(at);
-		return true;
-	case 'X':
-		if (!parse_number(&at, -1, 255, &v) ||
-		    !parse_number(&at, 0, NSIG, &signo))
-			return false;
-		msg->what = AGENT_ENDED;
-		msg->code = (int)v;
-		msg->signo = (int)signo;
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool
-agent_record(struct agent *a, char type, const char *payload, size_t len)
-{
-	struct agent_msg msg = { .code = 0 };
-	char *copy = NULL;
-	bool ok;
-
-	/* Events are many and are not looked into; the rest is text. */
-	if (type != 'E')
-		payload = copy = xmemdup0(payload, len);
-	ok = agent_parse(type, payload, len, &msg);
-	if (ok) {
-		if (msg.what == AGENT_STARTED)
-			a->ran = true;
-		if (msg.pid > 1)
-			a->child = msg.pid;
-		agent_tell(a, &msg);
-	}
-	free(copy);
-	return ok;
-}
-
-/* A shim that talks nonsense is stopped, and its agent with it. */
+/* The shim is gone: what it has recorded, or that it was killed. Then the
+ * kernel has killed the agent's first process with it; what is left of the
+ * rest goes the same way. */
 static void
-agent_broken(struct agent *a)
+agent_tell_gone(struct agent *a)
 {
 	struct agent_msg msg = { .what = AGENT_LOST };
+	struct agent_record rec = { .pid = 0 };
 
-	log_error("agent", "the shim of agent %s sent a bad record", a->id);
-	if (!a->reaped)
-		kill(a->shim, SIGTERM);
-	agent_unlink(a);
+	if (a->finished || a->freed)
+		return;
+	if (agent_find(a->dir, &rec, NULL) == 0 && a->ran &&
+	    rec.found == AGENT_EXITED) {
+		msg.what = AGENT_ENDED;
+		msg.end = &rec.end;
+	} else {
+		if (a->child > 1 && a->reaper != NULL)
+			kill(-a->child, SIGKILL);
+		agent_sweep(a->id, &rec);
+	}
 	agent_tell(a, &msg);
 }
 
-static void
-agent_records(struct agent *a)
-{
-	const unsigned char *p;
-	size_t len, at = 0;
-
-	while (!a->finished && !a->freed && a->in.len - at >= AGENT_HEADER) {
-		p = (const unsigned char *)a->in.data + at;
-		len = (size_t)p[1] | (size_t)p[2] << 8 | (size_t)p[3] << 16 |
-		    (size_t)p[4] << 24;
-		if (len > AGENT_RECORD_MAX) {
-			agent_broken(a);
-			return;
-		}
-		if (a->in.len - at - AGENT_HEADER < len)
-			break;
-		at += AGENT_HEADER + len;
-		if (!agent_record(a, (char)p[0], (const char *)p + AGENT_HEADER,
-		    len)) {
-			agent_broken(a);
-			return;
-		}
-	}
-	buf_drain(&a->in, at);
-	if (a->finished)
-		agent_unlink(a);
-}
-
-/* One read. Returns whether there may be more at once. */
-static bool
-agent_read(struct agent *a)
-{
-	ssize_t n;
-
-	if (a->fd < 0)
-		return false;
-	n = recv(a->fd, buf_reserve(&a->in, READ_SIZE), READ_SIZE,
-	    MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return errno == EINTR;
-	if (n <= 0) {
-		agent_unlink(a);	/* what it means, the reaper tells */
-		return false;
-	}
-	a->in.len += (size_t)n;
-	agent_records(a);
-	return !a->freed && !a->finished;
-}
-
-static void
-agent_readable_cb(evutil_socket_t fd, short what, void *arg)
-{
-	struct agent *a = arg;
-
-	(void)fd;
-	(void)what;
-	agent_enter(a);
-	agent_read(a);
-	agent_leave(a);
-}
-
-/* The shim is gone. It may have been killed between recording the end and
- * telling of it. */
+/* The shim may have been killed between recording the end and telling of it. */
 static void
 agent_reaped_cb(pid_t pid, int status, void *arg)
 {
-	struct agent_msg msg = { .what = AGENT_LOST };
 	struct agent *a = arg;
-	struct agent_record rec;
 
 	(void)pid;
 	(void)status;
 	a->reaped = true;
 	agent_enter(a);
-	while (agent_read(a))
+	while (agent_link_read(a))
 		;
-	agent_unlink(a);
-	if (!a->finished && !a->freed && a->ran &&
-	    agent_find(a->dir, &rec, NULL) == 0 && rec.found == AGENT_EXITED) {
-		msg.what = AGENT_ENDED;
-		msg.code = rec.code;
-		msg.signo = rec.signo;
-	}
-	/* The shim was killed. The kernel has killed the agent's first process
-	 * with it; do the same to its group. What left the group is lost. */
-	if (!a->finished && msg.what == AGENT_LOST && a->child > 1)
-		kill(-a->child, SIGKILL);
-	agent_tell(a, &msg);
+	agent_link_close(a);
+	agent_tell_gone(a);
 	agent_leave(a);
+}
+
+static void
+agent_look_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct timeval soon = { .tv_usec = LOOK_USEC };
+	struct agent_record rec;
+	struct agent *a = arg;
+
+	(void)fd;
+	(void)what;
+	if (agent_find(a->dir, &rec, NULL) == 0 && rec.found == AGENT_ALIVE) {
+		event_add(a->look, &soon);
+		return;
+	}
+	agent_enter(a);
+	agent_tell_gone(a);
+	agent_leave(a);
+}
+
+void
+agent_closed(struct agent *a)
+{
+	struct agent_msg msg = { .what = AGENT_LOST };
+	struct timeval now = { 0 };
+
+	if (a->reaper == NULL) {
+		if (a->look != NULL && event_add(a->look, &now) == 0)
+			return;
+	} else if (!a->reaped) {
+		/* Nonsense: it is stopped, and its agent with it. */
+		kill(a->shim, SIGTERM);
+	}
+	agent_tell(a, &msg);
 }
 
 /* --- records to the shim --- */
 
-static void
-agent_write(struct agent *a)
-{
-	ssize_t n;
-
-	while (a->fd >= 0 && a->sent < a->out.len) {
-		n = send(a->fd, a->out.data + a->sent, a->out.len - a->sent,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno != EAGAIN && errno != ENOBUFS)
-			break;		/* gone; there may be input left */
-		if (n < 0) {
-			event_add(a->writable, NULL);
-			return;
-		}
-		a->sent += (size_t)n;
-	}
-	secret_buf_free(&a->out);
-	a->sent = 0;
-}
-
-static void
-agent_writable_cb(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	agent_write(arg);
-}
-
-static void
-agent_send(struct agent *a, char type, const char *payload)
-{
-	if (a->fd < 0)
-		return;
-	agent_add_record(&a->out, type, payload, strlen(payload));
-	agent_write(a);
-}
-
 void
 agent_go(struct agent *a)
 {
-	agent_send(a, 'G', "");
+	agent_link_send(a, 'G', "", 0);
 }
 
 void
@@ -337,10 +157,56 @@ agent_stop(struct agent *a, int signo, double grace)
 
 	agent_grace_text(agent_grace(grace, a->grace), seconds);
 	snprintf(text, sizeof(text), "%d %s", signo, seconds);
-	agent_send(a, 'K', text);
+	agent_link_send(a, 'K', text, strlen(text));
+}
+
+void
+agent_signal(struct agent *a, int signo)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%d", signo);
+	agent_link_send(a, 'k', text, strlen(text));
+}
+
+long
+agent_input(struct agent *a, const char *bytes, size_t len)
+{
+	struct secret_buf b = { 0 };
+	char number[32];
+	size_t n;
+
+	if (a->fd < 0)
+		return 0;
+	snprintf(number, sizeof(number), "%ld ", ++a->input);
+	n = strlen(number);
+	memcpy(secret_buf_reserve(&b, n + len), number, n);
+	if (len > 0)
+		memcpy(b.data + n, bytes, len);
+	b.len = n + len;
+	agent_link_send(a, 'I', b.data, b.len);
+	secret_buf_free(&b);
+	return a->input;
 }
 
 /* --- start --- */
+
+static struct agent *
+agent_new(struct loop *l, const char *id, const char *dir, double grace,
+    agent_cb *cb, void *arg)
+{
+	struct agent *a = xcalloc(1, sizeof(*a));
+
+	a->loop = l;
+	a->cb = cb;
+	a->arg = arg;
+	a->id = xstrdup(id);
+	a->dir = xstrdup(dir);
+	a->grace = agent_grace(grace > 0 ? grace : DEFAULT_GRACE,
+	    DEFAULT_GRACE);
+	a->fd = -1;
+	return a;
+}
 
 static int
 agent_launch(struct agent *a, const char *shim, int theirs, struct err *e)
@@ -362,21 +228,14 @@ agent_launch(struct agent *a, const char *shim, int theirs, struct err *e)
 }
 
 static int
-agent_connect(struct agent *a, const char *shim, struct err *e)
+agent_pair(struct agent *a, const char *shim, struct err *e)
 {
-	struct event_base *base = loop_base(a->loop);
 	int pair[2], rc;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return err_sys(e, "SpawnFailed", "make a socket pair");
-	a->fd = pair[0];
-	a->readable = event_new(base, a->fd, EV_READ | EV_PERSIST,
-	    agent_readable_cb, a);
-	a->writable = event_new(base, a->fd, EV_WRITE, agent_writable_cb, a);
-	if (a->readable == NULL || a->writable == NULL ||
-	    event_add(a->readable, NULL) != 0)
-		rc = err_set(e, "SpawnFailed", "cannot watch the shim");
-	else
+	rc = agent_link_open(a, pair[0], e);
+	if (rc == 0)
 		rc = agent_launch(a, shim, pair[1], e);
 	close(pair[1]);
 	return rc;
@@ -393,23 +252,75 @@ agent_start(struct loop *l, struct reaper *r, const struct agent_spec *spec,
 	    spawn_resolve_program(spec->shim, shim, e) != 0 ||
 	    spawn_resolve_program(spec->argv[0], exe, e) != 0)
 		return -1;
-	a = xcalloc(1, sizeof(*a));
-	a->loop = l;
+	a = agent_new(l, spec->id, spec->dir, spec->grace, cb, arg);
 	a->reaper = r;
-	a->cb = cb;
-	a->arg = arg;
-	a->id = xstrdup(spec->id);
-	a->dir = xstrdup(spec->dir);
-	a->grace = agent_grace(spec->grace > 0 ? spec->grace : DEFAULT_GRACE,
-	    DEFAULT_GRACE);
-	a->fd = -1;
 	if (agent_add_spec(&a->out, spec, exe, a->grace, e) != 0 ||
-	    agent_connect(a, shim, e) != 0) {
+	    agent_pair(a, shim, e) != 0) {
 		agent_release(a);
 		return -1;
 	}
 	reaper_watch(r, a->shim, agent_reaped_cb, a);
-	agent_write(a);
+	agent_link_write(a);
+	*ap = a;
+	return 0;
+}
+
+/* --- a shim of an earlier daemon --- */
+
+/* The descriptor of a connection to the shim that holds the lock. */
+static int
+agent_reach(const char *path, pid_t holder, struct err *e)
+{
+	struct sock_peer peer;
+	int dir, fd;
+
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0)
+		return err_sys(e, FAILED, "open directory '%s'", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || platform_connect_at(fd, dir, "sock") != 0) {
+		err_sys(e, FAILED, "connect to '%s/sock'", path);
+		if (fd >= 0)
+			close(fd);
+		fd = -1;
+	}
+	close(dir);
+	if (fd < 0)
+		return -1;
+	if (sock_peer(fd, &peer, e) != 0 ||
+	    (peer.pid > 0 && holder > 0 && peer.pid != holder)) {
+		close(fd);
+		return err_set(e, FAILED, "'%s/sock' is not its shim's", path);
+	}
+	return fd;
+}
+
+int
+agent_attach(struct loop *l, const char *id, const char *dir, agent_cb *cb,
+    void *arg, struct agent **ap, struct err *e)
+{
+	static const char hello[] = "protocol=2";
+	struct agent_record rec;
+	struct agent *a;
+	int fd;
+
+	if (agent_find(dir, &rec, e) != 0)
+		return -1;
+	if (rec.found != AGENT_ALIVE)
+		return err_set(e, FAILED, "agent %s has no shim", id);
+	fd = agent_reach(dir, rec.shim, e);
+	if (fd < 0)
+		return -1;
+	a = agent_new(l, id, dir, 0, cb, arg);
+	a->shim = rec.shim;
+	a->child = rec.pid;
+	a->ran = true;
+	a->look = event_new(loop_base(l), -1, 0, agent_look_cb, a);
+	if (agent_link_open(a, fd, e) != 0 || a->look == NULL) {
+		agent_release(a);
+		return -1;
+	}
+	agent_link_send(a, 'V', hello, sizeof(hello));
 	*ap = a;
 	return 0;
 }
@@ -425,11 +336,11 @@ agent_free(struct agent *a)
 {
 	if (a == NULL || a->freed)
 		return;
-	if (!a->reaped)
+	if (a->reaper != NULL && !a->reaped)
 		reaper_abandon(a->reaper, a->shim);
 	a->freed = true;
 	if (a->depth == 0)
 		agent_release(a);
 	else
-		agent_unlink(a);
+		agent_link_close(a);
 }

@@ -3,30 +3,59 @@
  *
  * Each agent has a directory <state>/agents/<id>/ on the host side and one
  * small process, colibri-agent-shim (agent_shim.c), that owns the agent: it is
- * the subreaper, holds <dir>/lock for its whole life, writes <dir>/log, and at
- * the end <dir>/exit. The shim outlives the daemon.
+ * the subreaper and outlives the daemon. In the directory:
  *
- * Wire (socketpair, the shim's descriptor 3), both ways: records of
+ *	lock	locked (fcntl) by the shim for its whole life
+ *	info	"key=value" lines: protocol, shim, shim_start, pid, pid_start,
+ *		started_at. The starts are those of platform_start_time()
+ *	sock	a later daemon connects here
+ *	out.N	what the agent wrote to stdout from byte N on, 16 digits; the
+ *	err.N	  last is being written. err.N: stderr. A line is never cut
+ *	*.times	  between two, unless it is longer than four. Beside each:
+ *		lines "<UNIX seconds> <byte>", when which byte came
+ *	exit	"key=value" lines: code (-1: by signal), signal, ended_at, and as
+ *		far as known user_usec, sys_usec, max_rss_kb (of the agent and
+ *		all its descendants), signalled, killed (processes), victims
+ *		("pid:name,..." of those killed), log_lost (log bytes not written)
+ *
+ * Wire, both ways: records of
  *	<type byte> <length, 4 bytes little endian> <bytes>
+ * The link is the shim's descriptor 3, a socket pair, when the daemon started
+ * it, or a connection to <dir>/sock; the newest link is the only one. A record
+ * of a type that one does not know is skipped, and so is a word.
  *
  * daemon -> shim
- *	'S' spec: NUL-terminated words "key=value": dir, cwd, gate (0|1), grace,
- *	    exe (what to exec), argv words "arg=...", environment words
- *	    "env=...". First record.
+ *	'S' spec: NUL-terminated words "key=value": protocol, dir, cwd, gate
+ *	    (0|1), stdin (0|1: a pipe for 'I'), grace, log_size, log_keep, exe
+ *	    (what to exec), argv words "arg=...", environment words "env=...",
+ *	    words "kill=..." of a program that may signal what the shim may
+ *	    not, behind which "-<signal> <pid>..." is put. First record of a
+ *	    socket pair
+ *	'V' hello: NUL-terminated words: protocol. First record of a connection
  *	'G' go: let a held child exec.
+ *	'I' input: "<number> <bytes>": bytes for the agent's stdin
  *	'K' stop: "<signal number> <grace seconds>"
+ *	'k' signal: "<signal number>", to the agent, not as a stop
  * shim -> daemon
+ *	'V' hello: NUL-terminated words: protocol, shim (pid), stdin (0|1).
+ *	    First record
  *	'H' held: "<pid>" (gate only: forked, waiting before exec)
- *	'P' started: "<pid>" (exec succeeded)
+ *	'P' started: "<pid>" (exec succeeded); again on each new link
  *	'F' failed: "<errno> <text>"; the shim then ends
  *	'E' event: one JSONL line of stdout that starts with '{' (at most 64 KiB)
  *	'D' dropped: "<count>" events were not forwarded, this daemon being slow
- *	'X' ended: "<exit code or -1> <signal or 0>"; all descendants are gone.
- *	    A held child that is stopped ends so too, but leaves no <dir>/exit
+ *	    or away
+ *	'A' answer to 'I': "<number> <errno or 0> <bytes not yet taken>": ENOTSUP
+ *	    (no pipe), EPIPE (closed), EAGAIN (too much waits): nothing of it
+ *	    will be delivered. 0: all of it will, in order
+ *	'X' ended: "<exit code or -1> <signal or 0>" and the further words of
+ *	    <dir>/exit; all descendants are gone. A held child that is stopped
+ *	    ends so too, but leaves no <dir>/exit
  *
  * When the daemon's end closes, a held child is killed and never runs; an
- * agent that runs goes on. The shim takes signals, too: TERM stops the agent
- * with the grace of the spec, USR1 kills it at once.
+ * agent that runs goes on, and of its events the newest are kept for the next
+ * link. The shim takes signals, too: TERM stops the agent with the grace of
+ * the spec, USR1 kills it at once.
  */
 #ifndef COLIBRI_AGENT_H
 #define COLIBRI_AGENT_H
@@ -36,25 +65,45 @@
 #include "core.h"
 #include "err.h"
 #include "loop.h"
+#include "mem.h"
 #include "reaper.h"
+
+#define AGENT_PROTOCOL		2
+#define AGENT_INPUT_MAX		(256 * 1024)	/* waiting for the agent */
+#define AGENT_LOG_SIZE		(8 * 1024 * 1024)
+#define AGENT_LOG_KEEP		4
 
 struct agent;
 
+/* How an agent ended; what is not known is 0 or "". */
+struct agent_end {
+	int code, signo;		/* -1 and a signal, or a code and 0 */
+	int64_t ended_at;		/* UNIX seconds */
+	int64_t user_usec, sys_usec, max_rss_kb;
+	int64_t signalled, killed;	/* processes */
+	int64_t log_lost;		/* log bytes that could not be written */
+	char victims[1024];		/* "pid:name,..." of those killed */
+};
+
 enum agent_report {
 	AGENT_HELD,	/* pid */
-	AGENT_STARTED,	/* pid */
+	AGENT_STARTED,	/* pid; again after agent_attach() */
 	AGENT_FAILED,	/* code = errno, text */
 	AGENT_EVENT,	/* text, len: one JSON line, not yet checked */
 	AGENT_DROPPED,	/* code = how many events were lost before the next */
-	AGENT_ENDED,	/* code = exit code or -1, signo */
+	AGENT_INPUT,	/* number, code = errno or 0, waiting */
+	AGENT_ENDED,	/* end */
 	AGENT_LOST,	/* the shim went away without 'X' or 'F' */
 };
 struct agent_msg {
 	enum agent_report what;
 	pid_t pid;
-	int code, signo;
+	int code;
 	const char *text;	/* valid during the callback; not terminated */
 	size_t len;
+	long number;
+	int64_t waiting;
+	const struct agent_end *end;
 };
 /* After FAILED, ENDED or LOST nothing more comes. */
 typedef void agent_cb(struct agent *a, const struct agent_msg *msg, void *arg);
@@ -65,9 +114,12 @@ struct agent_spec {
 	const char *dir;		/* absolute; made 0700 */
 	const char *const *argv;	/* the launcher's argv, argv[0] absolute */
 	const char *const *envp;
+	const char *const *kill;	/* signals what we may not; NULL: none */
 	const char *cwd;		/* NULL: "/" */
 	bool gate;
+	bool input;			/* stdin is a pipe, not /dev/null */
 	double grace;			/* of a stop that names none; 0: 10 s */
+	int64_t log_size, log_keep;	/* bytes, files per stream; 0: default */
 };
 
 /* Borrows spec for the call. Codes: those of spawn_start and BadPath. The
@@ -75,9 +127,19 @@ struct agent_spec {
 int agent_start(struct loop *l, struct reaper *r, const struct agent_spec *spec,
     agent_cb *cb, void *arg, struct agent **ap, struct err *e);
 
+/* Talk to the living shim of an agent that an earlier daemon started. STARTED
+ * comes first when it runs, then what it has kept. Code: AgentStateFailed. */
+int agent_attach(struct loop *l, const char *id, const char *dir, agent_cb *cb,
+    void *arg, struct agent **ap, struct err *e);
+
 void agent_go(struct agent *a);
 /* grace < 0: that of the spec. */
 void agent_stop(struct agent *a, int signo, double grace);
+/* A signal that is no stop: HUP, USR1, ... to all of it. */
+void agent_signal(struct agent *a, int signo);
+/* Bytes for its stdin; INPUT answers with the number. Returns the number; 0
+ * when there is no link: nobody will answer. */
+long agent_input(struct agent *a, const char *bytes, size_t len);
 pid_t agent_shim_pid(const struct agent *a);
 
 /* Stop listening; the shim and the agent live on, unless it is held. NULL
@@ -89,11 +151,39 @@ enum agent_found { AGENT_ALIVE, AGENT_EXITED, AGENT_GONE };
 struct agent_record {
 	enum agent_found found;
 	pid_t shim;		/* lock holder (fcntl F_GETLK), when alive */
-	int code, signo;	/* when exited */
-	int64_t ended_at;	/* UNIX seconds, when exited */
+	pid_t pid;		/* of the agent, as the shim wrote it; 0 */
+	uint64_t pid_start;	/* see platform_start_time(); 0: not known */
+	int64_t started_at;	/* UNIX seconds; 0: not known */
+	struct agent_end end;	/* when exited */
 };
 /* A missing directory is AGENT_GONE, and so is an agent that left no status
- * (its shim was killed, or it never ran). Code: AgentStateFailed. */
+ * (its shim was killed, or it never ran). A lock that somebody else than the
+ * shim holds is an error: its pid and start time must be those in `info`.
+ * Code: AgentStateFailed. */
 int agent_find(const char *dir, struct agent_record *rec, struct err *e);
+
+/* After its shim was killed: KILL what is left of the agent, by the session
+ * it led (only while the start time fits) and by COLIBRI_AGENT_ID in the
+ * environment of processes. Returns how many were found. */
+int agent_sweep(const char *id, const struct agent_record *rec);
+
+/* --- logs --- */
+
+struct agent_log_pos {
+	bool err;		/* stderr */
+	uint64_t at;		/* byte in the stream */
+};
+/* Up to max bytes from pos on, and move pos behind them. missed: bytes before
+ * them that rotation has removed. Returns how many, 0 at the end, -1 with
+ * AgentStateFailed. */
+ssize_t agent_log_read(const char *dir, struct agent_log_pos *pos, char *bytes,
+    size_t max, uint64_t *missed, struct err *e);
+/* Where the stream begins and ends now (both 0: no log), and the first byte
+ * that may have come at or after `since` (UNIX seconds). */
+int agent_log_range(const char *dir, bool err, int64_t since, uint64_t *begin,
+    uint64_t *end, uint64_t *from, struct err *e);
+/* The byte where the last `lines` lines begin. */
+int agent_log_tail(const char *dir, bool err, uint64_t lines, uint64_t *from,
+    struct err *e);
 
 #endif

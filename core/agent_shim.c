@@ -18,25 +18,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "platform.h"
-#include "shim_platform.h"
 #include "shim_priv.h"
 
 #define LINK_FD		3
 #define SPEC_SECONDS	30.0	/* for the daemon to say what to start */
 #define LAST_SECONDS	5.0	/* for the daemon to read the end */
 #define LAST_READS	64	/* a pipe holds less, unless it is refilled */
-#define KILL_FIRST	0.01	/* between rounds of KILL, doubled up to */
-#define KILL_MOST	0.5
-
-enum phase {
-	PHASE_RUN,
-	PHASE_TERM,		/* asked to end; KILL at the deadline */
-	PHASE_KILL		/* KILL again at each deadline until alone */
-};
 
 struct shim {
 	struct shim_link link;
@@ -44,14 +34,13 @@ struct shim {
 	struct shim_dir dir;
 	struct shim_child child;
 	struct shim_lines lines;
+	struct shim_input input;
+	struct shim_stop stop;
 	bool held;		/* not released: it has not run anything */
 	bool exec_failed;
 	struct err exec_err;
 	int status;		/* of the agent itself */
 	bool alone;		/* no child is left */
-	enum phase phase;
-	double deadline;	/* of the phase */
-	double kill_every;
 };
 
 static volatile sig_atomic_t got_term, got_kill, got_child;
@@ -67,66 +56,11 @@ on_signal(int signo)
 		got_child = 1;
 }
 
-static double
-now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-/* --- ending the agent --- */
-
+/* One that is held has nothing to do before its end. */
 static void
-shim_kill_round(struct shim *sh)
+shim_end_by(struct shim *sh, int signo, double grace)
 {
-	shim_signal_all(sh->child.pid, SIGKILL);
-	sh->deadline = now() + sh->kill_every;
-	sh->kill_every *= 2;
-	if (sh->kill_every > KILL_MOST)
-		sh->kill_every = KILL_MOST;
-}
-
-static void
-shim_enter_kill(struct shim *sh)
-{
-	if (sh->phase == PHASE_KILL)
-		return;
-	sh->phase = PHASE_KILL;
-	sh->kill_every = KILL_FIRST;
-	shim_kill_round(sh);
-}
-
-/* A further request may shorten the grace but not extend it. */
-static void
-shim_stop(struct shim *sh, int signo, double grace)
-{
-	double deadline = now() + grace;
-
-	if (sh->phase == PHASE_KILL)
-		return;
-	if (sh->held || signo == SIGKILL || grace <= 0) {
-		shim_enter_kill(sh);
-		return;
-	}
-	shim_signal_all(sh->child.pid, signo);
-	/* A stopped process takes no notice of TERM. */
-	shim_signal_all(sh->child.pid, SIGCONT);
-	if (sh->phase == PHASE_RUN || deadline < sh->deadline)
-		sh->deadline = deadline;
-	sh->phase = PHASE_TERM;
-}
-
-static void
-shim_deadline(struct shim *sh)
-{
-	if (sh->phase == PHASE_RUN || now() < sh->deadline)
-		return;
-	if (sh->phase == PHASE_TERM)
-		shim_enter_kill(sh);
-	else
-		shim_kill_round(sh);
+	shim_stop(&sh->stop, sh->held ? SIGKILL : signo, grace);
 }
 
 /* Take every status there is. The agent's own end is the end of its
@@ -151,27 +85,77 @@ shim_reap(struct shim *sh)
 	}
 	sh->alone = pid < 0;
 	if (ended && !sh->alone)
-		shim_stop(sh, SIGTERM, sh->spec.grace);
+		shim_stop(&sh->stop, SIGTERM, sh->spec.grace);
 }
 
 /* --- from the daemon --- */
 
 static void
-shim_read_stop(struct shim *sh, const char *payload, size_t len)
+shim_read_stop(struct shim *sh, const char *text)
 {
-	char text[64];
 	double grace;
 	int signo;
 
-	if (len >= sizeof(text))
-		return;
-	memcpy(text, payload, len);
-	text[len] = '\0';
 	if (sscanf(text, "%d %lf", &signo, &grace) != 2 || signo < 1 ||
 	    signo >= NSIG || !(grace >= 0 && grace < 1e9))
-		shim_stop(sh, SIGTERM, sh->spec.grace);
+		shim_end_by(sh, SIGTERM, sh->spec.grace);
 	else
-		shim_stop(sh, signo, grace);
+		shim_end_by(sh, signo, grace);
+}
+
+static void
+shim_read_signal(struct shim *sh, const char *text)
+{
+	int signo;
+
+	if (sscanf(text, "%d", &signo) == 1 && signo >= 1 && signo < NSIG &&
+	    !sh->held)
+		shim_signal(&sh->stop, signo);
+}
+
+static void
+shim_read_input(struct shim *sh, const char *payload, size_t len)
+{
+	const char *space = memchr(payload, ' ', len);
+	char text[96];
+	long number;
+	int rc;
+
+	if (space == NULL || (number = strtol(payload, NULL, 10)) < 1)
+		return;
+	len -= (size_t)(space + 1 - payload);
+	rc = shim_input_add(&sh->input, space + 1, len);
+	snprintf(text, sizeof(text), "%ld %d %zu", number, rc,
+	    sh->input.waiting.len);
+	shim_link_send(&sh->link, 'A', text, strlen(text));
+}
+
+static void
+shim_read_record(struct shim *sh, char type, const char *payload, size_t len)
+{
+	char text[64];
+
+	memcpy(text, payload, len < sizeof(text) ? len : sizeof(text) - 1);
+	text[len < sizeof(text) ? len : sizeof(text) - 1] = '\0';
+	switch (type) {
+	case 'G':
+		if (sh->held && sh->stop.phase == SHIM_RUNS) {
+			sh->held = false;
+			shim_child_release(&sh->child);
+		}
+		break;
+	case 'K':
+		shim_read_stop(sh, text);
+		break;
+	case 'k':
+		shim_read_signal(sh, text);
+		break;
+	case 'I':
+		shim_read_input(sh, payload, len);
+		break;
+	default:	/* 'V', and what a newer daemon may say */
+		break;
+	}
 }
 
 static void
@@ -182,16 +166,10 @@ shim_read_link(struct shim *sh)
 	char type;
 
 	shim_link_read(&sh->link);
-	while (shim_link_next(&sh->link, &type, &payload, &len)) {
-		if (type == 'G' && sh->held && sh->phase == PHASE_RUN) {
-			sh->held = false;
-			shim_child_release(&sh->child);
-		} else if (type == 'K') {
-			shim_read_stop(sh, payload, len);
-		}
-	}
+	while (shim_link_next(&sh->link, &type, &payload, &len))
+		shim_read_record(sh, type, payload, len);
 	if (sh->link.fd < 0 && sh->held)
-		shim_enter_kill(sh);
+		shim_end_by(sh, SIGKILL, 0);
 }
 
 /* --- from the agent --- */
@@ -213,7 +191,7 @@ shim_copy(struct shim *sh, int *fd, bool events)
 		*fd = -1;
 		return false;
 	}
-	shim_dir_log(&sh->dir, data, (size_t)n);
+	shim_log_write(events ? &sh->dir.out : &sh->dir.err, data, (size_t)n);
 	if (events)
 		shim_lines_add(&sh->lines, data, (size_t)n, &sh->link);
 	return true;
@@ -226,6 +204,35 @@ shim_send_pid(struct shim *sh, char type)
 
 	snprintf(text, sizeof(text), "%ld", (long)sh->child.pid);
 	shim_link_send(&sh->link, type, text, strlen(text));
+}
+
+/* The first record; payload as in agent.h. */
+static void
+shim_send_hello(struct shim *sh)
+{
+	char text[96];
+	int len;
+
+	len = snprintf(text, sizeof(text), "protocol=%d%cshim=%ld%cstdin=%d",
+	    SHIM_PROTOCOL, 0, (long)getpid(), 0, sh->input.any);
+	shim_link_send_first(&sh->link, 'V', text, (size_t)len + 1);
+}
+
+/* A later daemon has connected: it learns where we are, then what has waited. */
+static void
+shim_accept(struct shim *sh)
+{
+	int fd = shim_dir_accept(&sh->dir);
+	char pid[32];
+
+	if (fd < 0)
+		return;
+	shim_link_open(&sh->link, fd);
+	snprintf(pid, sizeof(pid), "%ld", (long)sh->child.pid);
+	if (sh->held || (sh->child.exec < 0 && !sh->exec_failed))
+		shim_link_send_first(&sh->link, sh->held ? 'H' : 'P', pid,
+		    strlen(pid));
+	shim_send_hello(sh);
 }
 
 static void
@@ -263,18 +270,21 @@ shim_wait(struct shim *sh, const sigset_t *mask)
 		{ .fd = sh->child.exec, .events = POLLIN },
 		{ .fd = sh->child.out, .events = POLLIN },
 		{ .fd = sh->child.err, .events = POLLIN },
+		{ .fd = sh->dir.sock, .events = POLLIN },
+		{ .fd = sh->input.waiting.len > 0 ? sh->input.fd : -1,
+		  .events = POLLOUT },
 	};
 	struct timespec ts = { 0 };
-	double left = sh->deadline - now();
+	double left = sh->stop.deadline - shim_now();
 
-	if (!TAILQ_EMPTY(&sh->link.out))
+	if (sh->link.fd >= 0 && !TAILQ_EMPTY(&sh->link.out))
 		p[0].events |= POLLOUT;
 	if (left > 0) {
 		ts.tv_sec = (time_t)left;
 		ts.tv_nsec = (long)((left - (double)ts.tv_sec) * 1e9);
 	}
 	/* The signals are blocked but in here, so none is missed. */
-	if (ppoll(p, ARRAY_LEN(p), sh->phase == PHASE_RUN ? NULL : &ts,
+	if (ppoll(p, ARRAY_LEN(p), sh->stop.phase == SHIM_RUNS ? NULL : &ts,
 	    mask) <= 0)
 		return;
 	if (p[0].revents != 0)
@@ -285,6 +295,10 @@ shim_wait(struct shim *sh, const sigset_t *mask)
 		shim_copy(sh, &sh->child.out, true);
 	if (p[3].revents != 0)
 		shim_copy(sh, &sh->child.err, false);
+	if (p[4].revents != 0)
+		shim_accept(sh);
+	if (p[5].revents != 0)
+		shim_input_flush(&sh->input);
 }
 
 static void
@@ -294,17 +308,17 @@ shim_run(struct shim *sh, const sigset_t *mask)
 		shim_wait(sh, mask);
 		if (got_term) {
 			got_term = 0;
-			shim_stop(sh, SIGTERM, sh->spec.grace);
+			shim_end_by(sh, SIGTERM, sh->spec.grace);
 		}
 		if (got_kill) {
 			got_kill = 0;
-			shim_stop(sh, SIGKILL, 0);
+			shim_end_by(sh, SIGKILL, 0);
 		}
 		if (got_child) {
 			got_child = 0;
 			shim_reap(sh);
 		}
-		shim_deadline(sh);
+		shim_stop_turn(&sh->stop);
 		shim_link_flush(&sh->link);
 	}
 }
@@ -313,12 +327,12 @@ shim_run(struct shim *sh, const sigset_t *mask)
 static void
 shim_say_last(struct shim *sh)
 {
-	double end = now() + LAST_SECONDS, left;
+	double end = shim_now() + LAST_SECONDS, left;
 	struct pollfd p = { .events = POLLOUT };
 
 	for (;;) {
 		shim_link_flush(&sh->link);
-		left = end - now();
+		left = end - shim_now();
 		if (sh->link.fd < 0 || TAILQ_EMPTY(&sh->link.out) || left <= 0)
 			return;
 		p.fd = sh->link.fd;
@@ -326,14 +340,35 @@ shim_say_last(struct shim *sh)
 	}
 }
 
+/* One that was held did not run: no status to record. */
+static void
+shim_say_ended(struct shim *sh)
+{
+	int code = WIFEXITED(sh->status) ? WEXITSTATUS(sh->status) : -1;
+	int signo = WIFSIGNALED(sh->status) ? WTERMSIG(sh->status) : 0;
+	struct buf words = { 0 };
+	char *text, *at;
+
+	shim_stop_words(&sh->stop, sh->dir.out.lost + sh->dir.err.lost,
+	    &words);
+	buf_add(&words, "", 1);
+	text = xasprintf("code=%d\nsignal=%d\n%s", code, signo, words.data);
+	if (!sh->held)
+		shim_dir_exit(&sh->dir, text);
+	free(text);
+	text = xasprintf("%d %d\n%s", code, signo, words.data);
+	for (at = text; (at = strchr(at, '\n')) != NULL; at++)
+		*at = ' ';
+	shim_link_send(&sh->link, 'X', text, strlen(text));
+	free(text);
+	buf_free(&words);
+}
+
 /* Nobody is left. What they wrote last is still in the pipes; whoever else
  * holds their other ends is not waited for. */
 static int
 shim_end(struct shim *sh)
 {
-	int code = WIFEXITED(sh->status) ? WEXITSTATUS(sh->status) : -1;
-	int signo = WIFSIGNALED(sh->status) ? WTERMSIG(sh->status) : 0;
-	char text[64];
 	int i;
 
 	for (i = 0; i < LAST_READS && shim_copy(sh, &sh->child.out, true); i++)
@@ -342,15 +377,10 @@ shim_end(struct shim *sh)
 		;
 	shim_read_exec(sh);
 	shim_lines_end(&sh->lines, &sh->link);
-	if (sh->exec_failed) {
+	if (sh->exec_failed)
 		shim_send_failed(sh, &sh->exec_err);
-	} else {
-		/* One that was held did not run: no status to record. */
-		if (!sh->held)
-			shim_dir_exit(&sh->dir, code, signo);
-		snprintf(text, sizeof(text), "%d %d", code, signo);
-		shim_link_send(&sh->link, 'X', text, strlen(text));
-	}
+	else
+		shim_say_ended(sh);
 	shim_say_last(sh);
 	return 0;
 }
@@ -361,14 +391,14 @@ static int
 shim_read_spec(struct shim *sh, struct err *e)
 {
 	struct pollfd p = { .fd = LINK_FD, .events = POLLIN };
-	double end = now() + SPEC_SECONDS, left;
+	double end = shim_now() + SPEC_SECONDS, left;
 	const char *payload;
 	size_t len;
 	char type;
 	int rc;
 
 	while (!shim_link_next(&sh->link, &type, &payload, &len)) {
-		left = end - now();
+		left = end - shim_now();
 		if (sh->link.fd < 0 || left <= 0)
 			return err_set(e, "SpawnFailed", "no spec came");
 		if (poll(&p, 1, (int)(left * 1000) + 1) > 0)
@@ -385,13 +415,19 @@ static int
 shim_start(struct shim *sh, struct err *e)
 {
 	if (shim_read_spec(sh, e) != 0 ||
-	    shim_dir_open(&sh->dir, sh->spec.dir, e) != 0)
+	    shim_dir_open(&sh->dir, &sh->spec, e) != 0)
 		return -1;
 	if (shim_own_descendants() != 0)
 		return err_sys(e, "SpawnFailed", "become a reaper");
 	if (shim_child_start(&sh->spec, &sh->child, e) != 0)
 		return -1;
+	sh->stop.child = &sh->child;
+	sh->stop.spec = &sh->spec;
+	sh->input.fd = sh->child.in;
+	sh->input.any = sh->child.in >= 0;
 	sh->held = sh->spec.gate;
+	shim_dir_info(&sh->dir, sh->child.pid);
+	shim_send_hello(sh);
 	if (sh->held)
 		shim_send_pid(sh, 'H');
 	return 0;

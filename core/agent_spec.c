@@ -59,6 +59,15 @@ add_word(struct secret_buf *b, const char *key, const char *value)
 	add_bytes(b, value, strlen(value) + 1);
 }
 
+static void
+add_number(struct secret_buf *b, const char *key, int64_t value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld", (long long)value);
+	add_word(b, key, text);
+}
+
 int
 agent_add_spec(struct secret_buf *b, const struct agent_spec *spec,
     const char *exe, double grace, struct err *e)
@@ -69,10 +78,18 @@ agent_add_spec(struct secret_buf *b, const struct agent_spec *spec,
 	int rc = 0;
 
 	agent_grace_text(grace, seconds);
+	add_number(&words, "protocol", AGENT_PROTOCOL);
 	add_word(&words, "dir", spec->dir);
 	add_word(&words, "cwd", spec->cwd != NULL ? spec->cwd : "/");
 	add_word(&words, "gate", spec->gate ? "1" : "0");
+	add_word(&words, "stdin", spec->input ? "1" : "0");
 	add_word(&words, "grace", seconds);
+	add_number(&words, "log_size", spec->log_size > 0 ? spec->log_size :
+	    AGENT_LOG_SIZE);
+	add_number(&words, "log_keep", spec->log_keep > 0 ? spec->log_keep :
+	    AGENT_LOG_KEEP);
+	for (w = spec->kill; w != NULL && *w != NULL; w++)
+		add_word(&words, "kill", *w);
 	add_word(&words, "exe", exe);
 	for (w = spec->argv; *w != NULL; w++)
 		add_word(&words, "arg", *w);

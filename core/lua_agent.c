@@ -75,6 +75,7 @@ lagent_new(struct lagents *all, const char *id)
 	a->all = all;
 	a->id = xstrdup(id);
 	LIST_INIT(&a->waiting);
+	LIST_INIT(&a->inputs);
 	TAILQ_INIT(&a->events);
 	LIST_INSERT_HEAD(&all->list, a, link);
 	return a;
@@ -128,7 +129,7 @@ lagent_wake(struct lagent *a)
 	}
 }
 
-static void
+void
 lagent_cb(struct agent *agent, const struct agent_msg *msg, void *arg)
 {
 	struct lagent *a = arg;
@@ -148,6 +149,9 @@ lagent_cb(struct agent *agent, const struct agent_msg *msg, void *arg)
 	case AGENT_DROPPED:
 		a->dropped += msg->code;
 		return;
+	case AGENT_INPUT:
+		lagent_answer(a, msg);
+		return;
 	case AGENT_FAILED:
 		a->failed = true;
 		err_set(&a->err, "ExecFailed", "%.*s", (int)msg->len,
@@ -156,8 +160,7 @@ lagent_cb(struct agent *agent, const struct agent_msg *msg, void *arg)
 		break;
 	case AGENT_ENDED:
 		a->ended = true;
-		a->code = msg->code;
-		a->signo = msg->signo;
+		a->end = *msg->end;
 		break;
 	case AGENT_LOST:
 		a->lost = true;
@@ -168,6 +171,7 @@ lagent_cb(struct agent *agent, const struct agent_msg *msg, void *arg)
 	if (lagent_over(a)) {
 		agent_free(agent);
 		a->agent = NULL;
+		lagent_no_answer(a);
 		if (known && !a->failed)
 			lagent_report(a, NULL, 0);
 	}
@@ -193,17 +197,6 @@ wait_stop(struct op *base)
 }
 
 static int
-push_end(lua_State *L, const struct lagent *a)
-{
-	lua_createtable(L, 0, 2);
-	lua_pushinteger(L, a->code);
-	lua_setfield(L, -2, "code");
-	lua_pushinteger(L, a->signo);
-	lua_setfield(L, -2, "signal");
-	return 1;
-}
-
-static int
 wait_push(lua_State *L, struct op *base)
 {
 	struct lagent_wait *w = (struct lagent_wait *)base;
@@ -217,7 +210,9 @@ wait_push(lua_State *L, struct op *base)
 		lua_getiuservalue(L, -1, 1);
 		rc = 1;
 	} else if (w->what == WAIT_END) {
-		rc = push_end(L, a);
+		lua_createtable(L, 0, 12);
+		lagent_set_end(L, &a->end);
+		rc = 1;
 	} else if (a->started) {
 		lua_pushinteger(L, a->pid);
 		rc = 1;
@@ -236,12 +231,24 @@ struct handle {
 	struct lagent *a;
 };
 
-static struct lagent *
-check_handle(lua_State *L)
+struct lagent *
+lagent_check_handle(lua_State *L)
 {
 	struct handle *h = luaL_checkudata(L, 1, AGENT_CLASS);
 
 	luaL_argcheck(L, h->a != NULL, 1, "agent did not start");
+	return h->a;
+}
+
+struct lagent *
+lagent_push_handle(lua_State *L, const char *id)
+{
+	struct handle *h = lua_newuserdatauv(L, sizeof(*h), 0);
+
+	h->a = NULL;
+	luaL_setmetatable(L, AGENT_CLASS);
+	h->a = lagent_new(lagents_of(vm_of(L)), id);
+	h->a->handle = true;
 	return h->a;
 }
 
@@ -292,7 +299,7 @@ wait_begin(lua_State *L, struct lagent_wait *w, struct lagent *a)
 static int
 lhandle_go(lua_State *L)
 {
-	struct lagent *a = check_handle(L);
+	struct lagent *a = lagent_check_handle(L);
 	struct lagent_wait *w;
 
 	lx_checknargs(L, 1);
@@ -302,13 +309,13 @@ lhandle_go(lua_State *L)
 	return wait_begin(L, w, a);
 }
 
-/* handle:stop([signal [, grace]]) -> { code=, signal= } | nil, err: signal to
+/* handle:stop([signal [, grace]]) -> end | nil, err: signal to
  * all of it (TERM), KILL after the grace; nothing is left when it returns.
  * Waits. */
 static int
 lhandle_stop(lua_State *L)
 {
-	struct lagent *a = check_handle(L);
+	struct lagent *a = lagent_check_handle(L);
 	int signo = lproc_optsignal(L, 2, SIGTERM);
 	double grace = luaL_optnumber(L, 3, -1);
 	struct lagent_wait *w;
@@ -322,22 +329,36 @@ lhandle_stop(lua_State *L)
 	return wait_begin(L, w, a);
 }
 
-/* handle:wait() -> { code=, signal= } | nil, err(ExecFailed, AgentLost).
- * Waits. */
+/* handle:wait() -> { code=, signal=, ended_at=, user_usec=, sys_usec=,
+ * max_rss_kb=, signalled=, killed=, victims=, log_lost= } | nil, err(ExecFailed,
+ * AgentLost). Waits. */
 static int
 lhandle_wait(lua_State *L)
 {
-	struct lagent *a = check_handle(L);
+	struct lagent *a = lagent_check_handle(L);
 
 	lx_checknargs(L, 1);
 	return wait_begin(L, wait_new(L, 1, WAIT_END), a);
+}
+
+/* handle:signal(signal): to all of it, not as a stop */
+static int
+lhandle_signal(lua_State *L)
+{
+	struct lagent *a = lagent_check_handle(L);
+	int signo = lproc_optsignal(L, 2, SIGTERM);
+
+	lx_checknargs(L, 2);
+	if (a->agent != NULL)
+		agent_signal(a->agent, signo);
+	return 0;
 }
 
 /* handle:pid() -> integer, of the agent's first process */
 static int
 lhandle_pid(lua_State *L)
 {
-	lua_pushinteger(L, check_handle(L)->pid);
+	lua_pushinteger(L, lagent_check_handle(L)->pid);
 	return 1;
 }
 
@@ -345,7 +366,7 @@ lhandle_pid(lua_State *L)
 static int
 lhandle_id(lua_State *L)
 {
-	lua_pushstring(L, check_handle(L)->id);
+	lua_pushstring(L, lagent_check_handle(L)->id);
 	return 1;
 }
 
@@ -366,7 +387,8 @@ static struct lproc_env *
 check_spec(lua_State *L, struct agent_spec *spec)
 {
 	static const char *const fields[] = { "id", "dir", "shim", "argv",
-	    "env", "cwd", "gate", "grace", NULL };
+	    "env", "cwd", "gate", "grace", "stdin", "log_size", "log_keep",
+	    "kill", NULL };
 	struct lproc_env *env;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
@@ -383,12 +405,17 @@ check_spec(lua_State *L, struct agent_spec *spec)
 	spec->envp = lproc_envp(env);
 	spec->cwd = lx_field_str(L, 1, "cwd", NULL);
 	spec->gate = lx_field_bool(L, 1, "gate", false);
+	spec->input = lx_field_bool(L, 1, "stdin", false);
 	spec->grace = lproc_field_seconds(L, 1, "grace");
+	spec->log_size = lx_field_int(L, 1, "log_size", 0);
+	spec->log_keep = lx_field_int(L, 1, "log_keep", 0);
+	if (lua_getfield(L, 1, "kill") == LUA_TTABLE)
+		spec->kill = lx_checkstrlist(L, -1, ARGS_MAX);
 	return env;
 }
 
-/* agent.start{ id=, dir=, shim=, argv=, env=, cwd=, gate=, grace= }
- * -> handle | nil, err. Waits until it is held (gate) or its exec has
+/* agent.start{ id=, dir=, shim=, argv=, env=, cwd=, gate=, grace=, stdin=,
+ * log_size=, log_keep=, kill= } -> handle | nil, err. Waits until it is held (gate) or its exec has
  * succeeded; a failed one is ExecFailed. Cancelled meanwhile, it is killed. */
 static int
 lagent_start(lua_State *L)
@@ -398,24 +425,18 @@ lagent_start(lua_State *L)
 	struct err e = ERR_INIT;
 	struct lagent_wait *w;
 	struct lproc_env *env;
-	struct handle *h;
 	struct lagent *a;
 	int rc;
 
 	env = check_spec(L, &spec);
-	h = lua_newuserdatauv(L, sizeof(*h), 0);
-	h->a = NULL;
-	luaL_setmetatable(L, AGENT_CLASS);
+	a = lagent_push_handle(L, spec.id);
 	w = wait_new(L, -1, WAIT_START);
-	a = lagent_new(lagents_of(vm), spec.id);
 	if (vm_reaper(vm) == NULL)
 		rc = err_set(&e, "SpawnFailed", "this host starts no programs");
 	else
 		rc = agent_start(vm_loop(vm), vm_reaper(vm), &spec, lagent_cb,
 		    a, &a->agent, &e);
 	lproc_env_drop(env);
-	h->a = a;
-	a->handle = true;
 	if (rc != 0) {
 		a->failed = true;
 		a->err = e;
@@ -429,6 +450,8 @@ luaopen_core_agent(lua_State *L)
 	static const luaL_Reg methods[] = {
 		{ "go", lhandle_go },
 		{ "stop", lhandle_stop },
+		{ "signal", lhandle_signal },
+		{ "send", lagent_send },
 		{ "wait", lhandle_wait },
 		{ "pid", lhandle_pid },
 		{ "id", lhandle_id },
@@ -440,7 +463,12 @@ luaopen_core_agent(lua_State *L)
 	};
 	static const luaL_Reg funcs[] = {
 		{ "start", lagent_start },
+		{ "attach", lagent_attach },
 		{ "find", lagent_find },
+		{ "sweep", lagent_sweep },
+		{ "read_log", lagent_read_log },
+		{ "log_range", lagent_log_range },
+		{ "log_tail", lagent_log_tail },
 		{ "next_event", lagent_next_event },
 		{ "stop_found", lagent_stop_found },
 		{ "wait_found", lagent_wait_found },

@@ -1,5 +1,6 @@
 /*
- * lua_agent_found.c - agents of an earlier daemon: found by their lock.
+ * lua_agent_found.c - agents of an earlier daemon: found by their lock, and
+ * those that cannot be attached.
  *
  * Their shims are not our children and have no link to us. They are stopped by
  * signal, and that they are gone is seen by the lock, which is looked at from
@@ -21,8 +22,8 @@
 #define STOP_POLL_USEC	20000
 #define WAIT_POLL_USEC	250000
 
-/* agent.find(dir) -> { found = "alive|exited|gone", shim=, code=, signal=,
- * ended_at= } | nil, err */
+/* agent.find(dir) -> { found = "alive|exited|gone", shim=, pid=, started_at=,
+ * and when exited code=, signal=, ... as handle:wait() } | nil, err */
 int
 lagent_find(lua_State *L)
 {
@@ -35,20 +36,69 @@ lagent_find(lua_State *L)
 	lx_checknargs(L, 1);
 	if (agent_find(dir, &rec, &e) != 0)
 		return lx_fail(L, &e);
-	lua_createtable(L, 0, 4);
+	lua_createtable(L, 0, 16);
 	lua_pushstring(L, names[rec.found]);
 	lua_setfield(L, -2, "found");
+	if (rec.pid > 0) {
+		lua_pushinteger(L, rec.pid);
+		lua_setfield(L, -2, "pid");
+	}
+	if (rec.started_at > 0) {
+		lua_pushinteger(L, rec.started_at);
+		lua_setfield(L, -2, "started_at");
+	}
 	if (rec.found == AGENT_ALIVE) {
 		lua_pushinteger(L, rec.shim);
 		lua_setfield(L, -2, "shim");
 	} else if (rec.found == AGENT_EXITED) {
-		lua_pushinteger(L, rec.code);
-		lua_setfield(L, -2, "code");
-		lua_pushinteger(L, rec.signo);
-		lua_setfield(L, -2, "signal");
-		lua_pushinteger(L, rec.ended_at);
-		lua_setfield(L, -2, "ended_at");
+		lagent_set_end(L, &rec.end);
 	}
+	return 1;
+}
+
+/* agent.attach{ id=, dir= } -> handle | nil, err(AgentStateFailed): an agent
+ * that an earlier daemon started and whose shim lives. */
+int
+lagent_attach(lua_State *L)
+{
+	static const char *const fields[] = { "id", "dir", NULL };
+	const char *id, *dir;
+	struct agent_record rec;
+	struct err e = ERR_INIT;
+	struct lagent *a;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lx_checknargs(L, 1);
+	lx_checkfields(L, 1, fields);
+	id = lx_field_str(L, 1, "id", NULL);
+	dir = lx_field_str(L, 1, "dir", NULL);
+	if (id == NULL || dir == NULL)
+		return luaL_error(L, "field '%s' is missing",
+		    id == NULL ? "id" : "dir");
+	a = lagent_push_handle(L, id);
+	if (agent_find(dir, &rec, &e) != 0 ||
+	    agent_attach(vm_loop(vm_of(L)), id, dir, lagent_cb, a, &a->agent,
+	    &e) != 0)
+		return lx_fail(L, &e);
+	a->started = true;
+	a->pid = rec.pid;
+	return 1;
+}
+
+/* agent.sweep(id, dir) -> signals sent: KILL what is left of an agent whose
+ * shim is gone */
+int
+lagent_sweep(lua_State *L)
+{
+	const char *id = lx_checkstr(L, 1), *dir = lx_checkstr(L, 2);
+	struct agent_record rec;
+	struct err e = ERR_INIT;
+
+	lx_checknargs(L, 2);
+	if (agent_find(dir, &rec, &e) != 0)
+		return lx_fail(L, &e);
+	lua_pushinteger(L, rec.found == AGENT_ALIVE ? 0 :
+	    agent_sweep(id, &rec));
 	return 1;
 }
 
@@ -110,7 +160,7 @@ found_timer_cb(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* { code=, signal=, ended_at= } | { lost = true } */
+/* { code=, signal=, ... as handle:wait() } | { lost = true } */
 static int
 found_push(lua_State *L, struct op *base)
 {
@@ -124,12 +174,7 @@ found_push(lua_State *L, struct op *base)
 		lua_setfield(L, -2, "lost");
 		return 1;
 	}
-	lua_pushinteger(L, f->rec.code);
-	lua_setfield(L, -2, "code");
-	lua_pushinteger(L, f->rec.signo);
-	lua_setfield(L, -2, "signal");
-	lua_pushinteger(L, f->rec.ended_at);
-	lua_setfield(L, -2, "ended_at");
+	lagent_set_end(L, &f->rec.end);
 	return 1;
 }
 

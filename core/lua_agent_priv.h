@@ -1,7 +1,8 @@
 /*
- * lua_agent_priv.h - between lua_agent.c (start, stop, wait), lua_agent_queue.c
- * (what the agents report) and lua_agent_found.c (agents of an earlier daemon).
- * Nobody else includes it.
+ * lua_agent_priv.h - between lua_agent.c (start, attach, stop, wait),
+ * lua_agent_queue.c (what the agents report), lua_agent_input.c (what they are
+ * sent), lua_agent_log.c (what they wrote) and lua_agent_found.c (agents of an
+ * earlier daemon that have no link). Nobody else includes it.
  */
 #ifndef COLIBRI_LUA_AGENT_PRIV_H
 #define COLIBRI_LUA_AGENT_PRIV_H
@@ -20,7 +21,9 @@
 struct lagent_wait;
 struct lagent_report;
 TAILQ_HEAD(lagent_reports, lagent_report);
+struct lagent_input;
 LIST_HEAD(lagent_waits, lagent_wait);
+LIST_HEAD(lagent_inputs, lagent_input);
 
 /* All agents of a vm: VM_AGENTS. */
 struct lagents {
@@ -40,9 +43,10 @@ struct lagent {
 	bool held, started;		/* held: and not released */
 	bool ended, failed, lost;	/* at most one; then it is over */
 	pid_t pid;
-	int code, signo;		/* when ended */
+	struct agent_end end;		/* when ended */
 	struct err err;			/* when failed or lost */
 	struct lagent_waits waiting;
+	struct lagent_inputs inputs;	/* not yet answered */
 	struct lagent_reports events;	/* its own in all->queue, the events */
 	size_t nreports, nevents, bytes;	/* of it in all->queue */
 	int64_t dropped;		/* not yet told */
@@ -57,11 +61,35 @@ void lagent_check(struct lagent *a);
 void lagent_report(struct lagent *a, const char *line, size_t len);
 void lagent_drop_reports(struct lagents *all);
 
+/* Set the fields of the table on top: code, signal and the rest of an end. */
+void lagent_set_end(lua_State *L, const struct agent_end *end);
+
+/* A handle of a new agent, on top of the stack. */
+struct lagent *lagent_push_handle(lua_State *L, const char *id);
+
+/* What its shim reports. */
+agent_cb lagent_cb;
+
+/* The agent of the handle at 1. */
+struct lagent *lagent_check_handle(lua_State *L);
+
+/* handle:send(text); the answer to it, and that none will come. */
+int lagent_send(lua_State *L);
+void lagent_answer(struct lagent *a, const struct agent_msg *msg);
+void lagent_no_answer(struct lagent *a);
+
+/* agent.read_log(), agent.log_range(), agent.log_tail() */
+int lagent_read_log(lua_State *L);
+int lagent_log_range(lua_State *L);
+int lagent_log_tail(lua_State *L);
+
 /* agent.next_event() */
 int lagent_next_event(lua_State *L);
 
-/* agent.find(), agent.stop_found(), agent.wait_found() */
+/* agent.attach(), agent.find(), agent.sweep(), agent.stop_found(), agent.wait_found() */
+int lagent_attach(lua_State *L);
 int lagent_find(lua_State *L);
+int lagent_sweep(lua_State *L);
 int lagent_stop_found(lua_State *L);
 int lagent_wait_found(lua_State *L);
 

@@ -148,8 +148,32 @@ next_stop(struct op *base)
 	}
 }
 
-/* { id=, type="event", line= } | { id=, type="ended", code=, signal= } |
- * { id=, type="lost" }; dropped= when events before it were. */
+void
+lagent_set_end(lua_State *L, const struct agent_end *end)
+{
+	const struct {
+		const char *name;
+		int64_t value;
+	} numbers[] = {
+		{ "code", end->code }, { "signal", end->signo },
+		{ "ended_at", end->ended_at }, { "user_usec", end->user_usec },
+		{ "sys_usec", end->sys_usec },
+		{ "max_rss_kb", end->max_rss_kb },
+		{ "signalled", end->signalled }, { "killed", end->killed },
+		{ "log_lost", end->log_lost },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(numbers); i++) {
+		lua_pushinteger(L, (lua_Integer)numbers[i].value);
+		lua_setfield(L, -2, numbers[i].name);
+	}
+	lua_pushstring(L, end->victims);
+	lua_setfield(L, -2, "victims");
+}
+
+/* { id=, type="event", line= } | { id=, type="ended", code=, signal=, ...
+ * as handle:wait() } | { id=, type="lost" }; dropped= when events before it were. */
 static int
 next_push(lua_State *L, struct op *base)
 {
@@ -167,10 +191,7 @@ next_push(lua_State *L, struct op *base)
 		lua_pushlstring(L, r->line, r->len);
 		lua_setfield(L, -2, "line");
 	} else if (r->type == REPORT_ENDED) {
-		lua_pushinteger(L, a->code);
-		lua_setfield(L, -2, "code");
-		lua_pushinteger(L, a->signo);
-		lua_setfield(L, -2, "signal");
+		lagent_set_end(L, &a->end);
 	}
 	if (a->dropped > 0) {
 		lua_pushinteger(L, (lua_Integer)a->dropped);

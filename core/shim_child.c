@@ -1,5 +1,5 @@
 /*
- * shim_child.c - the spec and the agent's process; see shim_priv.h.
+ * shim_child.c - the agent's process; see shim_priv.h.
  *
  * fork, not posix_spawn: the shim is small, and a held child must wait in
  * between. The child says why it could not exec through a pipe that exec
@@ -10,14 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "mem.h"
-#include "shim_platform.h"
 #include "shim_priv.h"
 
 #define FAILED	"SpawnFailed"
@@ -28,74 +25,6 @@ struct failure {		/* what goes through the pipe */
 	enum stage stage;
 	int sys;
 };
-
-/* --- spec --- */
-
-static const char *
-word_value(const char *word, const char *key)
-{
-	size_t len = strlen(key);
-
-	return strncmp(word, key, len) == 0 && word[len] == '=' ?
-	    word + len + 1 : NULL;
-}
-
-static void
-spec_word(struct shim_spec *spec, char *word, size_t *argc, size_t *envc)
-{
-	const char *v;
-
-	if ((v = word_value(word, "dir")) != NULL)
-		spec->dir = xstrdup(v);
-	else if ((v = word_value(word, "cwd")) != NULL)
-		spec->cwd = xstrdup(v);
-	else if ((v = word_value(word, "exe")) != NULL)
-		spec->exe = xstrdup(v);
-	else if ((v = word_value(word, "gate")) != NULL)
-		spec->gate = strcmp(v, "1") == 0;
-	else if ((v = word_value(word, "grace")) != NULL)
-		spec->grace = strtod(v, NULL);
-	else if (word_value(word, "arg") != NULL)
-		spec->argv[(*argc)++] = word + strlen("arg=");
-	else if (word_value(word, "env") != NULL)
-		spec->envp[(*envc)++] = word + strlen("env=");
-}
-
-int
-shim_spec_parse(struct shim_spec *spec, const char *words, size_t len,
-    struct err *e)
-{
-	size_t i, n = 0, argc = 0, envc = 0;
-	char *copy;
-
-	*spec = (struct shim_spec){ 0 };
-	copy = (char *)secret_buf_reserve(&spec->words, len);
-	memcpy(copy, words, len);
-	spec->words.len = len;
-	for (i = 0; i < len; i++)
-		n += copy[i] == '\0';
-	spec->argv = xcalloc(n + 1, sizeof(*spec->argv));
-	spec->envp = xcalloc(n + 1, sizeof(*spec->envp));
-	errno = EPROTO;
-	if (len == 0 || copy[len - 1] != '\0')
-		return err_sys(e, FAILED, "agent's spec is cut off");
-	for (i = 0; i < len; i += strlen(copy + i) + 1)
-		spec_word(spec, copy + i, &argc, &envc);
-	if (spec->dir == NULL || spec->dir[0] != '/' || spec->cwd == NULL ||
-	    spec->exe == NULL || argc == 0 || !isfinite(spec->grace) ||
-	    spec->grace < 0)
-		return err_sys(e, FAILED, "agent's spec is not complete");
-	return 0;
-}
-
-void
-shim_spec_wipe_words(struct shim_spec *spec)
-{
-	secret_buf_free(&spec->words);
-	free(spec->argv);
-	free(spec->envp);
-	spec->argv = spec->envp = NULL;
-}
 
 /* --- in the child --- */
 
@@ -182,7 +111,7 @@ child_run(const struct shim_spec *spec, int in, int out, int err, int exec,
 
 /* All the descriptors of a start; -1 where there is none. */
 struct plumbing {
-	int null, out[2], err[2], exec[2], gate[2];
+	int in[2], out[2], err[2], exec[2], gate[2];
 };
 
 static void
@@ -194,13 +123,17 @@ plumb_close(int *fd)
 }
 
 static int
-plumb(struct plumbing *p, bool gate)
+plumb(struct plumbing *p, const struct shim_spec *spec)
 {
-	p->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (p->null < 0 || pipe2(p->out, O_CLOEXEC) != 0 ||
-	    pipe2(p->err, O_CLOEXEC) != 0 || pipe2(p->exec, O_CLOEXEC) != 0 ||
-	    (gate && pipe2(p->gate, O_CLOEXEC) != 0))
+	if (spec->input ? pipe2(p->in, O_CLOEXEC) != 0 :
+	    (p->in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
 		return -1;
+	if (pipe2(p->out, O_CLOEXEC) != 0 || pipe2(p->err, O_CLOEXEC) != 0 ||
+	    pipe2(p->exec, O_CLOEXEC) != 0 ||
+	    (spec->gate && pipe2(p->gate, O_CLOEXEC) != 0))
+		return -1;
+	if (spec->input)
+		fcntl(p->in[1], F_SETFL, O_NONBLOCK);
 	fcntl(p->out[0], F_SETFL, O_NONBLOCK);
 	fcntl(p->err[0], F_SETFL, O_NONBLOCK);
 	fcntl(p->exec[0], F_SETFL, O_NONBLOCK);
@@ -211,24 +144,25 @@ int
 shim_child_start(const struct shim_spec *spec, struct shim_child *c,
     struct err *e)
 {
-	struct plumbing p = { -1, { -1, -1 }, { -1, -1 }, { -1, -1 },
+	struct plumbing p = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 },
 	    { -1, -1 } };
 	int rc = 0;
 
-	*c = (struct shim_child){ .pid = -1, .out = -1, .err = -1, .exec = -1,
-	    .gate = -1 };
-	if (plumb(&p, spec->gate) != 0)
+	*c = (struct shim_child){ .pid = -1, .in = -1, .out = -1, .err = -1,
+	    .exec = -1, .gate = -1 };
+	if (plumb(&p, spec) != 0)
 		rc = err_sys(e, FAILED, "make pipes");
 	if (rc == 0 && (c->pid = fork()) < 0)
 		rc = err_sys(e, FAILED, "fork");
 	if (rc == 0 && c->pid == 0)
-		child_run(spec, p.null, p.out[1], p.err[1], p.exec[1],
+		child_run(spec, p.in[0], p.out[1], p.err[1], p.exec[1],
 		    p.gate[0]);
-	plumb_close(&p.null);
+	plumb_close(&p.in[0]);
 	plumb_close(&p.out[1]);
 	plumb_close(&p.err[1]);
 	plumb_close(&p.exec[1]);
 	plumb_close(&p.gate[0]);
+	c->in = p.in[1];
 	c->out = p.out[0];
 	c->err = p.err[0];
 	c->exec = p.exec[0];

@@ -1,24 +1,30 @@
 /*
- * shim_dir.c - an agent's directory: lock, log, exit status; see shim_priv.h.
+ * shim_dir.c - an agent's directory: lock, socket, info, exit status; see
+ * shim_priv.h and agent.h.
  *
  * Everything is reached through one descriptor of the directory, which must be
- * ours alone. The lock is held until the process ends; fork does not pass it
- * on, and the file is opened only once, because closing any descriptor of it
- * would release the lock.
+ * ours alone; it is the working directory, too, because the socket's path may
+ * be too long for an address. The lock is held until the process ends; fork
+ * does not pass it on, and the file is opened only once, because closing any
+ * descriptor of it would release the lock.
  */
 #include <sys/types.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "mem.h"
+#include "platform.h"
 #include "shim_priv.h"
+#include "sock.h"
 
 #define FAILED	"AgentStateFailed"
 
@@ -57,6 +63,8 @@ dir_check(int fd, const char *path, struct err *e)
 		return err_sys(e, FAILED, "directory '%s': not ours alone",
 		    path);
 	}
+	if (fchdir(fd) != 0)
+		return err_sys(e, FAILED, "go to directory '%s'", path);
 	return 0;
 }
 
@@ -72,69 +80,110 @@ dir_lock(int fd, const char *path, struct err *e)
 	return err_sys(e, FAILED, "lock '%s/lock': held by another shim", path);
 }
 
-int
-shim_dir_open(struct shim_dir *d, const char *path, struct err *e)
+/* Without it a later daemon can only send signals. */
+static void
+dir_listen(struct shim_dir *d)
 {
-	const int flags = O_CLOEXEC | O_NOFOLLOW | O_CREAT;
+	struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = "sock" };
 
-	*d = (struct shim_dir){ .fd = -1, .lock = -1, .log = -1 };
-	if (dir_make(path, e) != 0)
-		return -1;
+	unlinkat(d->fd, "sock", 0);
+	d->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	    0);
+	if (d->sock < 0)
+		return;
+	if (bind(d->sock, (struct sockaddr *)&sun, sizeof(sun)) != 0 ||
+	    listen(d->sock, 4) != 0) {
+		close(d->sock);
+		d->sock = -1;
+	}
+}
+
+static int
+dir_open(struct shim_dir *d, const char *path, struct err *e)
+{
 	d->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (d->fd < 0)
 		return err_sys(e, FAILED, "open directory '%s'", path);
 	if (dir_check(d->fd, path, e) != 0)
 		return -1;
-	d->lock = openat(d->fd, "lock", flags | O_RDWR, 0600);
+	d->lock = openat(d->fd, "lock", O_CLOEXEC | O_NOFOLLOW | O_CREAT |
+	    O_RDWR, 0600);
 	if (d->lock < 0)
 		return err_sys(e, FAILED, "open '%s/lock'", path);
 	if (dir_lock(d->lock, path, e) != 0)
 		return -1;
-	if (unlinkat(d->fd, "exit", 0) != 0 && errno != ENOENT)
+	if ((unlinkat(d->fd, "exit", 0) != 0 && errno != ENOENT) ||
+	    (unlinkat(d->fd, "info", 0) != 0 && errno != ENOENT))
 		return err_sys(e, FAILED, "remove '%s/exit'", path);
-	d->log = openat(d->fd, "log", flags | O_WRONLY | O_APPEND, 0600);
-	if (d->log < 0)
-		return err_sys(e, FAILED, "open '%s/log'", path);
 	return 0;
 }
 
-/* A full disk costs log lines, never the agent. */
-void
-shim_dir_log(struct shim_dir *d, const char *data, size_t len)
+int
+shim_dir_open(struct shim_dir *d, const struct shim_spec *spec, struct err *e)
 {
-	ssize_t n;
-
-	while (len > 0) {
-		n = write(d->log, data, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			d->lost += len;
-			return;
-		}
-		data += n;
-		len -= (size_t)n;
-	}
+	*d = (struct shim_dir){ .fd = -1, .lock = -1, .sock = -1 };
+	if (dir_make(spec->dir, e) != 0 || dir_open(d, spec->dir, e) != 0)
+		return -1;
+	if (shim_log_open(&d->out, d->fd, "out", spec->log_size,
+	    spec->log_keep) != 0 ||
+	    shim_log_open(&d->err, d->fd, "err", spec->log_size,
+	    spec->log_keep) != 0)
+		return err_sys(e, FAILED, "open the log in '%s'", spec->dir);
+	dir_listen(d);
+	return 0;
 }
 
 int
-shim_dir_exit(struct shim_dir *d, int code, int signo)
+shim_dir_accept(struct shim_dir *d)
 {
-	char text[128];
-	bool ok;
-	int fd, len;
+	struct sock_peer peer;
+	int fd;
 
-	len = snprintf(text, sizeof(text), "code=%d\nsignal=%d\nended_at=%lld\n",
-	    code, signo, (long long)time(NULL));
-	fd = openat(d->fd, "exit.new", O_WRONLY | O_CREAT | O_TRUNC |
-	    O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = accept4(d->sock, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return -1;
-	ok = write(fd, text, (size_t)len) == len && fsync(fd) == 0;
-	if (close(fd) != 0 || !ok ||
-	    renameat(d->fd, "exit.new", d->fd, "exit") != 0) {
-		unlinkat(d->fd, "exit.new", 0);
+	if (sock_peer(fd, &peer, NULL) != 0 ||
+	    (peer.uid != geteuid() && peer.uid != 0)) {
+		close(fd);
 		return -1;
 	}
-	return fsync(d->fd);
+	return fd;
+}
+
+/* Write a file so that there is the whole of it or nothing. */
+static int
+dir_put(struct shim_dir *d, const char *name, const char *text, bool sync)
+{
+	size_t len = strlen(text);
+	bool ok;
+	int fd;
+
+	fd = openat(d->fd, "new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC |
+	    O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -1;
+	ok = write(fd, text, len) == (ssize_t)len && (!sync || fsync(fd) == 0);
+	if (close(fd) != 0 || !ok || renameat(d->fd, "new", d->fd, name) != 0) {
+		unlinkat(d->fd, "new", 0);
+		return -1;
+	}
+	return sync ? fsync(d->fd) : 0;
+}
+
+int
+shim_dir_info(struct shim_dir *d, pid_t pid)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "protocol=%d\nshim=%ld\nshim_start=%"
+	    PRIu64 "\npid=%ld\npid_start=%" PRIu64 "\nstarted_at=%lld\n",
+	    SHIM_PROTOCOL, (long)getpid(), platform_start_time(getpid()),
+	    (long)pid, platform_start_time(pid), (long long)time(NULL));
+	return dir_put(d, "info", text, false);
+}
+
+int
+shim_dir_exit(struct shim_dir *d, const char *text)
+{
+	return dir_put(d, "exit", text, true);
 }

@@ -2,7 +2,8 @@
  * shim_link.c - records from and to the daemon; see shim_priv.h and agent.h.
  *
  * The daemon may be slow or gone; the agent must not notice. What it does not
- * read waits in a bounded queue from which the oldest events are dropped.
+ * read waits in a bounded queue from which the oldest events are dropped. While
+ * there is no daemon the newest events wait for the next one.
  */
 #include <sys/types.h>
 #include <sys/socket.h>
@@ -21,6 +22,7 @@
 struct shim_record {
 	TAILQ_ENTRY(shim_record) link;
 	size_t len, sent;
+	unsigned long dropped;	/* of 'D' */
 	char data[];		/* header and payload */
 };
 
@@ -39,18 +41,49 @@ link_drop(struct shim_link *l, struct shim_record *r)
 	free(r);
 }
 
+/* Make room by dropping the oldest events; not one that is half sent. */
+static void
+link_make_room(struct shim_link *l, size_t len)
+{
+	size_t max = l->fd >= 0 ? SHIM_QUEUE_MAX : SHIM_AWAY_MAX;
+	struct shim_record *r, *next;
+
+	for (r = TAILQ_FIRST(&l->out); r != NULL && l->queued + len > max;
+	    r = next) {
+		next = TAILQ_NEXT(r, link);
+		if (r->data[0] == 'E' && r->sent == 0) {
+			link_drop(l, r);
+			l->dropped++;
+		}
+	}
+}
+
 void
 shim_link_close(struct shim_link *l)
 {
-	struct shim_record *r;
+	struct shim_record *r, *next;
 
 	if (l->fd >= 0)
 		close(l->fd);
 	l->fd = -1;
 	secret_buf_free(&l->in);
 	l->used = 0;
-	while ((r = TAILQ_FIRST(&l->out)) != NULL)
+	for (r = TAILQ_FIRST(&l->out); r != NULL; r = next) {
+		next = TAILQ_NEXT(r, link);
+		r->sent = 0;
+		if (r->data[0] == 'E')
+			continue;
+		l->dropped += r->dropped;
 		link_drop(l, r);
+	}
+	link_make_room(l, 0);
+}
+
+void
+shim_link_open(struct shim_link *l, int fd)
+{
+	shim_link_close(l);
+	l->fd = fd;
 }
 
 /* --- from the daemon --- */
@@ -117,6 +150,7 @@ link_record(char type, const void *payload, size_t len)
 
 	r->len = HEADER + len;
 	r->sent = 0;
+	r->dropped = 0;
 	r->data[0] = type;
 	r->data[1] = (char)(len & 0xff);
 	r->data[2] = (char)(len >> 8 & 0xff);
@@ -126,32 +160,29 @@ link_record(char type, const void *payload, size_t len)
 	return r;
 }
 
-/* Make room by dropping the oldest events; not one that is half sent. */
-static void
-link_make_room(struct shim_link *l, size_t len)
-{
-	struct shim_record *r, *next;
-
-	for (r = TAILQ_FIRST(&l->out);
-	    r != NULL && l->queued + len > SHIM_QUEUE_MAX; r = next) {
-		next = TAILQ_NEXT(r, link);
-		if (r->data[0] == 'E' && r->sent == 0) {
-			link_drop(l, r);
-			l->dropped++;
-		}
-	}
-}
-
 void
 shim_link_send(struct shim_link *l, char type, const void *payload, size_t len)
 {
 	struct shim_record *r;
 
-	if (l->fd < 0)
+	if (l->fd < 0 && type != 'E')
 		return;
 	link_make_room(l, HEADER + len);
 	r = link_record(type, payload, len);
 	TAILQ_INSERT_TAIL(&l->out, r, link);
+	l->queued += r->len;
+}
+
+void
+shim_link_send_first(struct shim_link *l, char type, const void *payload,
+    size_t len)
+{
+	struct shim_record *r;
+
+	if (l->fd < 0)
+		return;
+	r = link_record(type, payload, len);
+	TAILQ_INSERT_HEAD(&l->out, r, link);
 	l->queued += r->len;
 }
 
@@ -162,11 +193,13 @@ link_tell_dropped(struct shim_link *l, struct shim_record *before)
 	struct shim_record *r;
 	char text[32];
 
-	if (l->dropped == 0 || before->sent != 0 || before->data[0] == 'D')
+	if (l->dropped == 0 || before->sent != 0 ||
+	    (before->data[0] != 'E' && before->data[0] != 'X'))
 		return;
 	snprintf(text, sizeof(text), "%lu", l->dropped);
-	l->dropped = 0;
 	r = link_record('D', text, strlen(text));
+	r->dropped = l->dropped;
+	l->dropped = 0;
 	TAILQ_INSERT_BEFORE(before, r, link);
 	l->queued += r->len;
 }

@@ -12,7 +12,9 @@
 
 #include <sys/procctl.h>
 
+#include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "shim_platform.h"
@@ -31,12 +33,57 @@ shim_die_with_parent(void)
 	procctl(P_PID, getpid(), PROC_PDEATHSIG_CTL, &signo);
 }
 
+static void
+hits_add(struct shim_hits *hits, pid_t pid)
+{
+	size_t i, n = hits->n < SHIM_HITS_MAX ? hits->n : SHIM_HITS_MAX;
+
+	for (i = 0; i < n; i++) {
+		if (hits->list[i].pid == pid)
+			return;
+	}
+	if (n < SHIM_HITS_MAX)
+		hits->list[n] = (struct shim_hit){ .pid = pid };
+	hits->n++;
+}
+
+/* Whom the signal will reach, for the count; and whom it will not. A pid whose
+ * owner we are not refuses the signal 0 already. */
+static void
+hits_collect(struct shim_hits *hits)
+{
+	struct procctl_reaper_status rs;
+	struct procctl_reaper_pidinfo *pi;
+	struct procctl_reaper_pids rp;
+	size_t i;
+
+	hits->nrefused = 0;
+	if (procctl(P_PID, getpid(), PROC_REAP_STATUS, &rs) != 0)
+		return;
+	rp.rp_count = rs.rs_descendants + 8;
+	rp.rp_pids = pi = calloc(rp.rp_count, sizeof(*pi));
+	if (pi == NULL || procctl(P_PID, getpid(), PROC_REAP_GETPIDS, &rp) != 0)
+		rp.rp_count = 0;
+	for (i = 0; i < rp.rp_count && (pi[i].pi_flags &
+	    REAPER_PIDINFO_VALID) != 0; i++) {
+		if (kill(pi[i].pi_pid, 0) == 0)
+			hits_add(hits, pi[i].pi_pid);
+		else if (errno == EPERM && hits->nrefused < SHIM_HITS_MAX)
+			hits->refused[hits->nrefused++] = pi[i].pi_pid;
+	}
+	free(pi);
+}
+
+/* FreeBSD's launchers become the agent, or pass signals on. */
 void
-shim_signal_all(pid_t group, int signo)
+shim_signal_all(pid_t group, int signo, bool inner, struct shim_hits *hits)
 {
 	struct procctl_reaper_kill rk = { .rk_sig = signo };
 
 	(void)group;
+	(void)inner;
+	if (hits != NULL)
+		hits_collect(hits);
 	procctl(P_PID, getpid(), PROC_REAP_KILL, &rk);
 }
 
@@ -46,6 +93,7 @@ shim_signal_all(pid_t group, int signo)
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -203,23 +251,125 @@ pids_descendants(struct pids *found)
 	free(all.list);
 }
 
-void
-shim_signal_all(pid_t group, int signo)
+/* What of a process the signals need. */
+struct proc_facts {
+	char name[20];		/* of harmless bytes */
+	bool dead;		/* a zombie */
+	int depth;		/* of pid namespaces, 1: the outermost we see */
+	bool first;		/* pid 1 of the innermost */
+};
+
+static void
+facts_namespaces(struct proc_facts *f, const char *status)
 {
-	struct pids found = { 0 };
-	bool in_group = false;
+	const char *at = strstr(status, "\nNSpid:");
+	char *end;
+	long pid = 0, last = 0;
+
+	for (at = at != NULL ? at + 7 : ""; (pid = strtol(at, &end, 10)) > 0;
+	    at = end) {
+		f->depth++;
+		last = pid;
+	}
+	f->first = f->depth > 1 && last == 1;
+}
+
+static struct proc_facts
+facts_of(pid_t pid)
+{
+	struct proc_facts f = { .dead = true };
+	char path[64], text[4096];
+	const char *at;
 	size_t i;
 
+	snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
+	if (proc_read(path, text, sizeof(text)) <= 0)
+		return f;
+	at = strncmp(text, "Name:\t", 6) == 0 ? text + 6 : "";
+	for (i = 0; i < sizeof(f.name) - 1 && at[i] != '\0' && at[i] != '\n';
+	    i++)
+		f.name[i] = isalnum((unsigned char)at[i]) ||
+		    strchr("._+-", at[i]) != NULL ? at[i] : '?';
+	at = strstr(text, "\nState:\t");
+	f.dead = at == NULL || at[8] == 'Z' || at[8] == 'X';
+	facts_namespaces(&f, text);
+	return f;
+}
+
+static void
+hits_add(struct shim_hits *hits, pid_t pid, const char *name)
+{
+	size_t i, n = hits->n < SHIM_HITS_MAX ? hits->n : SHIM_HITS_MAX;
+
+	for (i = 0; i < n; i++) {
+		if (hits->list[i].pid == pid)
+			return;
+	}
+	if (n < SHIM_HITS_MAX) {
+		hits->list[n].pid = pid;
+		memcpy(hits->list[n].name, name, sizeof(hits->list[n].name));
+	}
+	hits->n++;
+}
+
+static void
+hits_signal(struct shim_hits *hits, pid_t pid, const char *name, int signo)
+{
+	if (kill(pid, signo) == 0)
+		hits_add(hits, pid, name);
+	else if (errno == EPERM && hits->nrefused < SHIM_HITS_MAX)
+		hits->refused[hits->nrefused++] = pid;
+}
+
+/* The least depth that is to be signalled: that of the processes in a pid
+ * namespace that are not its first, if there are any. */
+static int
+inner_depth(const struct proc_facts *facts, size_t n, int own)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (!facts[i].dead && !facts[i].first && facts[i].depth > own)
+			return own + 1;
+	}
+	return 0;
+}
+
+void
+shim_signal_all(pid_t group, int signo, bool inner, struct shim_hits *hits)
+{
+	struct shim_hits nobody = { 0 };
+	struct pids found = { 0 };
+	struct proc_facts *facts;
+	bool in_group = false;
+	int depth = 0;
+	size_t i;
+
+	if (hits == NULL)
+		hits = &nobody;
+	hits->nrefused = 0;
 	pids_descendants(&found);
+	facts = xcalloc(found.n + 1, sizeof(*facts));
+	for (i = 0; i < found.n; i++)
+		facts[i] = facts_of(found.list[i].pid);
+	if (inner)
+		depth = inner_depth(facts, found.n, facts_of(getpid()).depth);
 	for (i = 0; i < found.n; i++) {
-		if (getpgid(found.list[i].pid) == group)
+		if (facts[i].dead || (depth > 0 &&
+		    (facts[i].depth < depth || facts[i].first)))
+			continue;
+		if (depth == 0 && getpgid(found.list[i].pid) == group) {
 			in_group = true;
-		else
-			kill(found.list[i].pid, signo);
+			hits_signal(hits, found.list[i].pid, facts[i].name, 0);
+		} else {
+			hits_signal(hits, found.list[i].pid, facts[i].name,
+			    signo);
+		}
 	}
 	/* A group without a member may be somebody else's by now. */
 	if (in_group)
 		kill(-group, signo);
+	free(facts);
 	free(found.list);
 }
 

@@ -2,10 +2,14 @@
  * shim_priv.h - the parts of colibri-agent-shim; nobody else includes it.
  *
  *	agent_shim.c	main, what happens when, the end
- *	shim_link.c	records from and to the daemon
- *	shim_child.c	the spec and the agent's process
- *	shim_dir.c	lock, log and exit status on disk
+ *	shim_link.c	records from and to the daemon, also a later one
+ *	shim_child.c	the agent's process
+ *	shim_spec.c	what to start
+ *	shim_input.c	bytes for its stdin
+ *	shim_dir.c	lock, socket, info and exit status on disk
+ *	shim_log.c	its output on disk
  *	shim_lines.c	events in the agent's stdout
+ *	shim_stop.c	signals, deadlines, what was killed
  *	shim_platform.c	descendants
  */
 #ifndef COLIBRI_SHIM_PRIV_H
@@ -16,10 +20,15 @@
 
 #include "core.h"
 #include "err.h"
+#include "mem.h"
 #include "secret.h"
+#include "shim_platform.h"
 
+#define SHIM_PROTOCOL	2		/* as in agent.h */
 #define SHIM_RECORD_MAX	(1024 * 1024)	/* payload bytes, as in agent.c */
 #define SHIM_QUEUE_MAX	(1024 * 1024)	/* waiting for the daemon to read */
+#define SHIM_AWAY_MAX	(64 * 1024)	/* the same while there is none */
+#define SHIM_INPUT_MAX	(256 * 1024)	/* waiting for the agent to read */
 #define SHIM_LINE_MAX	(64 * 1024)	/* longest event */
 
 /* --- shim_link.c --- */
@@ -36,7 +45,12 @@ struct shim_link {
 };
 
 void shim_link_init(struct shim_link *l, int fd);
+
+/* The daemon is gone. Events that it has not read wait for the next one. */
 void shim_link_close(struct shim_link *l);
+
+/* A daemon has connected; the link to an earlier one is closed. */
+void shim_link_open(struct shim_link *l, int fd);
 
 /* Read what is there. Closes the link when the daemon is gone. */
 void shim_link_read(struct shim_link *l);
@@ -48,30 +62,41 @@ bool shim_link_next(struct shim_link *l, char *type, const char **payload,
 /* Forget (and wipe) the record given out last. */
 void shim_link_done(struct shim_link *l);
 
-/* Queue a record. Events ('E') may be dropped, oldest first; no other is. */
+/* Queue a record. Events ('E') may be dropped, oldest first; no other is. With
+ * no daemon there, only events are kept. */
 void shim_link_send(struct shim_link *l, char type, const void *payload,
+    size_t len);
+/* The same, before everything that waits. */
+void shim_link_send_first(struct shim_link *l, char type, const void *payload,
     size_t len);
 
 /* Write what the socket takes, without blocking. */
 void shim_link_flush(struct shim_link *l);
 
-/* --- shim_child.c --- */
+/* --- shim_spec.c --- */
 
 struct shim_spec {
 	struct secret_buf words;	/* the strings below point into it */
 	const char *dir, *cwd, *exe;
-	bool gate;
+	bool gate, input;
 	double grace;
+	uint64_t log_size;
+	size_t log_keep;
 	char **argv, **envp;
+	char **kill;			/* copies; NULL: none */
+	size_t nkill;
 };
 
 int shim_spec_parse(struct shim_spec *spec, const char *words, size_t len,
     struct err *e);
-/* Wipes; keeps dir, cwd and exe, which are no secrets. */
+/* Wipes; keeps dir, cwd, exe and kill, which are no secrets. */
 void shim_spec_wipe_words(struct shim_spec *spec);
+
+/* --- shim_child.c --- */
 
 struct shim_child {
 	pid_t pid;
+	int in;			/* its stdin, non-blocking; -1: none */
 	int out, err;		/* its stdout and stderr, non-blocking */
 	int exec;		/* exec's failure, or EOF when it succeeded */
 	int gate;		/* -1 unless held: see shim_child_release() */
@@ -86,18 +111,84 @@ void shim_child_release(struct shim_child *c);
 int shim_child_result(const struct shim_spec *spec, struct shim_child *c,
     struct err *e);
 
+/* --- shim_input.c --- */
+
+struct shim_input {
+	int fd;				/* -1: closed, or there never was one */
+	bool any;			/* there was one */
+	struct buf waiting;
+};
+
+/* Queue for the agent's stdin: 0, or an errno: ENOTSUP, EPIPE, EAGAIN. */
+int shim_input_add(struct shim_input *in, const char *bytes, size_t len);
+/* Write what the pipe takes. */
+void shim_input_flush(struct shim_input *in);
+
+/* --- shim_log.c --- */
+
+struct shim_log {
+	int dir;
+	const char *name;		/* "out", "err" */
+	int fd, times;
+	uint64_t start, at;		/* of the file, and its end now */
+	uint64_t size;
+	size_t keep;
+	bool clean;			/* the last byte ended a line */
+	int64_t marked;			/* last second in `times` */
+	uint64_t lost;			/* bytes that could not be written */
+};
+
+int shim_log_open(struct shim_log *l, int dir, const char *name, uint64_t size,
+    size_t keep);
+void shim_log_write(struct shim_log *l, const char *data, size_t len);
+
 /* --- shim_dir.c --- */
 
 struct shim_dir {
-	int fd, lock, log;
-	unsigned long lost;		/* log bytes that could not be written */
+	int fd, lock;
+	int sock;			/* listens; -1: too bad */
+	struct shim_log out, err;
 };
 
-/* Make and check the directory, take the lock, forget an earlier exit status,
- * open the log. */
-int shim_dir_open(struct shim_dir *d, const char *path, struct err *e);
-void shim_dir_log(struct shim_dir *d, const char *data, size_t len);
-int shim_dir_exit(struct shim_dir *d, int code, int signo);
+/* Make and check the directory, go there, take the lock, forget what an
+ * earlier agent left, open the logs, listen. */
+int shim_dir_open(struct shim_dir *d, const struct shim_spec *spec,
+    struct err *e);
+/* A daemon that has connected, or -1. */
+int shim_dir_accept(struct shim_dir *d);
+/* Who we are. */
+int shim_dir_info(struct shim_dir *d, pid_t pid);
+/* Words "key=value", each behind a newline: of the file `exit`. */
+int shim_dir_exit(struct shim_dir *d, const char *text);
+
+/* --- shim_stop.c --- */
+
+enum shim_phase {
+	SHIM_RUNS,
+	SHIM_TERM,		/* asked to end; KILL at the deadline */
+	SHIM_KILL		/* KILL again at each deadline until alone */
+};
+
+struct shim_stop {
+	const struct shim_child *child;
+	const struct shim_spec *spec;
+	enum shim_phase phase;
+	double deadline;		/* of the phase, as shim_now() */
+	double kill_every;
+	struct shim_hits signalled, killed;
+};
+
+double shim_now(void);
+
+/* Signal, and KILL at the end of the grace; at once when that is 0 or signo is
+ * KILL. A further request may shorten the grace but not extend it. */
+void shim_stop(struct shim_stop *st, int signo, double grace);
+/* A signal that asks for something else than the end. */
+void shim_signal(struct shim_stop *st, int signo);
+/* Does what is due. */
+void shim_stop_turn(struct shim_stop *st);
+/* Append the words of <dir>/exit behind code and signal, a newline after each. */
+void shim_stop_words(const struct shim_stop *st, uint64_t lost, struct buf *b);
 
 /* --- shim_lines.c --- */
 

@@ -120,8 +120,8 @@ events() {
 	read -r agent pid <"$D/agent"
 	ok "$1: the agent's events lead to the state done" wait_for 30 is_done
 	ok "$1: its last event is written down" wait_for 10 \
-	    grep -q '"agent_end"' "$D/state/agents/$agent/log"
-	is "$1: all its events, in order" "$(field type <"$D/state/agents/$agent/log" | xargs)" \
+	    grep -q '"agent_end"' "$D/state/agents/$agent/out.0000000000000000"
+	is "$1: all its events, in order" "$(field type <"$D/state/agents/$agent/out.0000000000000000" | xargs)" \
 	    "session agent_start turn_start tool_execution_start message_update queue_update turn_end agent_end"
 	if [ -r "/proc/$pid/environ" ]; then
 		is "$1: the value is in no environment" \

@@ -29,13 +29,28 @@ local function scratch()
   end })
 end
 
+-- How an agent ended, without what it used.
+local function ending(ended, e)
+  return ended and { code = ended.code, signal = ended.signal } or e
+end
+
+-- The next event of one agent.
+local function event(id)
+  while true do
+    local r = agent.next_event()
+    if r.id == id and r.type == "event" then
+      return r.line
+    end
+  end
+end
+
 -- The reports of one agent up to its end.
 local function reports(id)
   local list = {}
   while true do
     local r = agent.next_event()
     if r.id == id then
-      list[#list + 1] = r
+      list[#list + 1] = r.type == "ended" and { id = id, type = "ended", code = r.code, signal = r.signal } or r
       if r.type ~= "event" then
         return list
       end
@@ -49,10 +64,10 @@ t.test("starts, reports, ends", function()
   local a = t.ok(agent.start(s))
   t.ok(a:pid() > 1)
   t.eq(a:id(), s.id)
-  t.eq(a:wait(), { code = 3, signal = 0 })
+  t.eq(ending(a:wait()), { code = 3, signal = 0 })
   t.eq(reports(s.id), { { id = s.id, type = "event", line = '{"n":1}' },
     { id = s.id, type = "event", line = '{"n":2}' }, { id = s.id, type = "ended", code = 3, signal = 0 } })
-  t.eq(a:stop(), { code = 3, signal = 0 })
+  t.eq(ending(a:stop()), { code = 3, signal = 0 })
   t.eventually(function() return agent.find(s.dir).found == "exited" end)
   local found = agent.find(s.dir)
   t.eq({ found.code, found.signal }, { 3, 0 })
@@ -74,7 +89,7 @@ t.test("a held agent runs when released, not before", function()
   t.eq(a:go(), a:pid())
   t.eq(a:go(), a:pid())
   t.eventually(function() return place.root:stat("marker") end)
-  t.eq(a:stop(SIGINT), { code = -1, signal = SIGINT })
+  t.eq(ending(a:stop(SIGINT)), { code = -1, signal = SIGINT })
 end)
 
 t.test("a held agent that is stopped or forgotten never runs", function()
@@ -82,7 +97,7 @@ t.test("a held agent that is stopped or forgotten never runs", function()
   local s = spec(place.dir, "echo ran >$T/marker", { gate = true })
   do
     local a = t.ok(agent.start(s))
-    t.eq(a:stop(), { code = -1, signal = SIGKILL })
+    t.eq(ending(a:stop()), { code = -1, signal = SIGKILL })
     t.err("Cancelled", a:go())
   end
   s = spec(place.dir, "echo ran >$T/marker", { gate = true })
@@ -106,7 +121,7 @@ t.test("a cancelled start leaves nothing", function()
   -- The log is opened once the lock is held.
   t.eventually(function()
     collectgarbage() -- on a busy machine it may have started: then its handle
-    return place.root:stat(s.id .. "/log") and agent.find(s.dir).found == "gone"
+    return place.root:stat(s.id .. "/err.0000000000000000") and agent.find(s.dir).found == "gone"
   end)
 end)
 
@@ -115,8 +130,8 @@ t.test("stop kills what ignores it", function()
   local a = t.ok(agent.start(spec(place.dir, "trap '' TERM; echo >$T/up; while :; do sleep 1000; done")))
   t.eventually(function() return place.root:stat("up") end)
   local other = task.go(function() return a:wait() end)
-  t.eq(a:stop(SIGTERM, 0.05), { code = -1, signal = SIGKILL })
-  t.eq(other:wait(), { code = -1, signal = SIGKILL })
+  t.eq(ending(a:stop(SIGTERM, 0.05)), { code = -1, signal = SIGKILL })
+  t.eq(ending(other:wait()), { code = -1, signal = SIGKILL })
 end)
 
 t.test("the queue is bounded and says what it lost", function()
@@ -166,6 +181,63 @@ t.test("found agents are stopped and waited for by their lock", function()
   t.ok(ended.ended_at > 1000000000)
   t.eq(waiter:wait(), ended)
   t.eq(agent.stop_found(place.dir .. "/none", 1), { lost = true })
+end)
+
+t.test("a later daemon attaches", function()
+  local place <close> = scratch()
+  local s = spec(place.dir, "echo '{\"n\":1}'; read x; echo \"{\\\"got\\\":\\\"$x\\\"}\"; exec sleep 1000", { stdin = true })
+  t.ok(agent.start(s))
+  t.eq(event(s.id), '{"n":1}')
+  -- The link of the newest is the only one.
+  local a = t.ok(agent.attach { id = s.id, dir = s.dir })
+  t.eq(a:pid(), agent.find(s.dir).pid)
+  t.eq(a:send("hello\n"), 0)
+  t.eq(event(s.id), '{"got":"hello"}')
+  local ended = t.ok(a:stop(SIGTERM, 5))
+  t.eq({ ended.code, ended.signal, ended.signalled, ended.killed }, { -1, SIGTERM, 1, 0 })
+  t.ok(ended.max_rss_kb > 0 and ended.ended_at > 1000000000)
+  t.eventually(function() return agent.find(s.dir).found == "exited" end)
+  t.err("AgentStateFailed", agent.attach { id = s.id, dir = s.dir })
+  t.err("AgentNotRunning", a:send("x"))
+end)
+
+t.test("a signal that is no stop", function()
+  local place <close> = scratch()
+  local s = spec(place.dir, "trap 'echo \"{}\"' USR1; echo '{\"up\":1}'; while :; do sleep 0.01; done")
+  local a = t.ok(agent.start(s))
+  t.eq(event(s.id), '{"up":1}')
+  a:signal(10)
+  t.eq(event(s.id), "{}")
+  t.eq(ending(a:stop(SIGKILL, 0)), { code = -1, signal = SIGKILL })
+end)
+
+t.test("input that is not read is refused", function()
+  local place <close> = scratch()
+  local a = t.ok(agent.start(spec(place.dir, "exec sleep 1000", { stdin = true })))
+  local waiting, e
+  repeat
+    waiting, e = a:send(("x"):rep(100000))
+  until not waiting
+  t.eq(e.code, "AgentNotReading")
+  t.err("AgentNotReading", a:send(("x"):rep(300000)))
+  a:stop(SIGKILL, 0)
+  local b = t.ok(agent.start(spec(place.dir, "exec sleep 1000")))
+  t.err("AgentNoInput", b:send("x"))
+  b:stop(SIGKILL, 0)
+end)
+
+t.test("logs: lines, positions, what is no text", function()
+  local place <close> = scratch()
+  local s = spec(place.dir, "printf 'one\\ntwo\\n\\377\\nlast'; echo no >&2", { log_size = 8, log_keep = 2 })
+  t.ok(agent.start(s)):wait()
+  t.eq({ agent.log_range(s.dir, "out") }, { 0, 14, 0 })
+  t.eq({ agent.read_log(s.dir, "out", 0, 100) }, { "one\ntwo\n", 8, 0 })
+  t.eq({ agent.read_log(s.dir, "out", 8, 2) }, { "/wo=", 10, 0, "base64" })
+  t.eq({ agent.read_log(s.dir, "out", 10, 100) }, { "last", 14, 0 })
+  t.eq({ agent.read_log(s.dir, "out", 14, 100) }, {})
+  t.eq(agent.log_tail(s.dir, "out", 2), 8)
+  t.eq({ agent.read_log(s.dir, "err", 0, 100) }, { "no\n", 3, 0 })
+  t.err("AgentStateFailed", agent.read_log(s.dir .. "x", "out", 0, 100))
 end)
 
 t.test("misuse raises", function()

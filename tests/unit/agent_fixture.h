@@ -26,7 +26,10 @@ static struct reaper *reaper;
 static char top[64], dir[96];		/* temporary; the agent's in it */
 static char shim_program[PATH_MAX], test_agent[PATH_MAX];
 
-/* Letters: H held, P started, F failed, X ended, L lost. Events, and those that
+#define OUT	"out.0000000000000000"	/* in the agent's directory */
+#define ERROUT	"err.0000000000000000"
+
+/* Letters: H held, P started, F failed, A input, X ended, L lost. Events, and those that
  * were dropped, are counted. */
 struct seen {
 	char seq[64];
@@ -36,6 +39,8 @@ struct seen {
 	char text[512];			/* of a failure */
 	char first[256], last[256];	/* events */
 	size_t longest;
+	long waiting;			/* of the last answer to input */
+	struct agent_end end;
 	bool free_at_end;
 };
 
@@ -54,7 +59,7 @@ seen_cb(struct agent *a, const struct agent_msg *msg, void *arg)
 {
 	static const char letters[] = { [AGENT_HELD] = 'H',
 	    [AGENT_STARTED] = 'P', [AGENT_FAILED] = 'F', [AGENT_DROPPED] = '-',
-	    [AGENT_ENDED] = 'X', [AGENT_LOST] = 'L' };
+	    [AGENT_INPUT] = 'A', [AGENT_ENDED] = 'X', [AGENT_LOST] = 'L' };
 	struct seen *s = arg;
 	size_t n = strlen(s->seq);
 
@@ -76,7 +81,13 @@ seen_cb(struct agent *a, const struct agent_msg *msg, void *arg)
 	if (msg->what == AGENT_FAILED)
 		fixture_copy(s->text, sizeof(s->text), msg->text, msg->len);
 	s->code = msg->code;
-	s->signo = msg->signo;
+	if (msg->end != NULL) {
+		s->code = msg->end->code;
+		s->signo = msg->end->signo;
+		s->end = *msg->end;
+	}
+	if (msg->what == AGENT_INPUT)
+		s->waiting = (long)msg->waiting;
 	if (s->free_at_end && strchr("XFL", letters[msg->what]) != NULL)
 		agent_free(a);
 }
@@ -147,7 +158,7 @@ teardown(void)
 	remove_tree(top);
 }
 
-static bool
+static inline bool
 seen_has(const struct seen *s, char letter)
 {
 	return strchr(s->seq, letter) != NULL;
@@ -213,7 +224,19 @@ is_gone(pid_t pid)
 	return pid > 1 && kill(pid, 0) != 0 && errno == ESRCH;
 }
 
-static enum agent_found
+/* Gone, or a zombie that this system's init has not waited for. */
+static inline bool
+is_dead(pid_t pid)
+{
+	char path[64];
+	bool dead;
+
+	snprintf(path, sizeof(path), "../../proc/%ld/stat", (long)pid);
+	dead = strstr(content(path), ") Z ") != NULL;
+	return dead || is_gone(pid);
+}
+
+static inline enum agent_found
 found(struct agent_record *rec)
 {
 	struct err e = ERR_INIT;

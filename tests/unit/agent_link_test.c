@@ -1,4 +1,4 @@
-/* links: agent agent_spec agent_find spawn_check spawn_image reaper loop mem err log log_line secret secret_redact */
+/* links: agent agent_link agent_spec agent_find agent_log agent_sweep platform sock_peer spawn_check spawn_image reaper loop mem err log log_line secret secret_redact */
 #include "agent_fixture.h"
 #include "log.h"
 
@@ -24,8 +24,8 @@ TEST(the_agent_goes_on_without_the_daemon)
 	close(open(seen.text, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	UNTIL(found(&rec) != AGENT_ALIVE);
 	CHECK_INT(rec.found, AGENT_EXITED);
-	CHECK_INT(rec.code, 4);
-	CHECK_HAS(content("agents/a1/log"), "{\"n\":1}\n{\"n\":2}\n");
+	CHECK_INT(rec.end.code, 4);
+	CHECK_HAS(content("agents/a1/" OUT), "{\"n\":1}\n{\"n\":2}\n");
 	teardown();
 }
 
@@ -44,7 +44,7 @@ TEST(term_to_the_shim_stops_an_adopted_agent)
 	CHECK_INT(kill(rec.shim, SIGTERM), 0);
 	UNTIL(found(&rec) != AGENT_ALIVE);
 	CHECK_INT(rec.found, AGENT_EXITED);
-	CHECK_INT(rec.signo, SIGTERM);
+	CHECK_INT(rec.end.signo, SIGTERM);
 	CHECK(is_gone(seen.pid));
 	teardown();
 }
@@ -85,7 +85,7 @@ TEST(only_lines_that_look_like_events_are_forwarded)
 	CHECK_INT(seen.events, 3);
 	CHECK_STR(seen.first, "{\"b\":2}");
 	CHECK_STR(seen.last, "{\"e\":5}");
-	snprintf(seen.text, sizeof(seen.text), "%s/log", dir);
+	snprintf(seen.text, sizeof(seen.text), "%s/" OUT, dir);
 	CHECK_INT(stat(seen.text, &st), 0);
 	CHECK(st.st_size > 70000);
 	teardown();
@@ -103,18 +103,6 @@ TEST(an_event_of_the_greatest_size_passes)
 	CHECK_INT(seen.events, 1);
 	CHECK_INT(seen.longest, 65536);
 	teardown();
-}
-
-/* Gone, or a zombie that this system's init has not waited for. */
-static bool
-is_dead(pid_t pid)
-{
-	char path[64];
-	bool dead;
-
-	snprintf(path, sizeof(path), "../../proc/%ld/stat", (long)pid);
-	dead = strstr(content(path), ") Z ") != NULL;
-	return dead || is_gone(pid);
 }
 
 TEST(a_killed_shim_is_lost_and_takes_the_agent_along)
@@ -163,7 +151,6 @@ hostile(const char *body, const char *want)
 TEST(bad_records_are_no_harm)
 {
 	/* These say so once and are ended. */
-	hostile("printf 'Z\\001\\000\\000\\000x' >&3" WAIT, "L");
 	hostile("printf 'E\\377\\377\\377\\377xxxx' >&3" WAIT, "L");
 	hostile("printf 'E\\001\\000\\020\\000x' >&3" WAIT, "L");
 	hostile("printf 'P\\003\\000\\000\\000abc' >&3" WAIT, "L");
@@ -181,6 +168,9 @@ TEST(bad_records_are_no_harm)
 	hostile("printf 'P' >&3", "L");
 	hostile("printf 'P\\005\\000\\000\\000123' >&3", "L");
 	hostile("exec 3>&-; exec sleep 0.05", "L");
+	/* Unknown records are skipped. */
+	hostile("printf 'Z\\001\\000\\000\\000xX\\003\\000\\000\\0000 0' "
+	    ">&3", "X");
 	/* These are well formed; nothing comes after the end. */
 	hostile("printf 'X\\003\\000\\000\\0000 0X\\003\\000\\000\\0000 0' "
 	    ">&3", "X");
@@ -277,7 +267,7 @@ TEST(a_large_spec_passes)
 	start((struct agent_spec){ .argv = argv, .envp = envp }, &seen);
 	UNTIL(seen_end(&seen));
 	CHECK_STR(seen.seq, "PX");
-	CHECK_STR(content("agents/a1/log"), "99997\n");
+	CHECK_STR(content("agents/a1/" OUT), "99997\n");
 	teardown();
 }
 
@@ -302,8 +292,8 @@ TEST(finds_what_is_on_disk)
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	CHECK_INT(write(fd, "code=3\nsignal=0\nended_at=12\n", 28), 28);
 	CHECK_INT(found(&rec), AGENT_EXITED);
-	CHECK_INT(rec.code, 3);
-	CHECK_INT(rec.ended_at, 12);
+	CHECK_INT(rec.end.code, 3);
+	CHECK_INT(rec.end.ended_at, 12);
 	CHECK_INT(write(fd, "x", 1), 1);
 	CHECK_INT(agent_find(dir, &rec, &e), -1);
 	CHECK_STR(e.code, "AgentStateFailed");

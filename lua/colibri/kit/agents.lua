@@ -37,13 +37,25 @@ local function report(self, fields)
   self.waiter:wake()
 end
 
+-- A new table with what is known of an end, and more.
+local function ending(agent, more)
+  local out = more or {}
+  for key, value in pairs(agent.ended) do
+    out[key] = value
+  end
+  return out
+end
+
 local function finish(agent, code, signal)
   if agent.ended then
     return
   end
-  agent.ended = { code = code, signal = signal, ended_at = math.floor(agent.agents.now()) }
+  local killed = signal == SIGKILL
+  agent.ended = { code = code, signal = signal, ended_at = math.floor(agent.agents.now()), user_usec = 0, sys_usec = 0,
+    max_rss_kb = 0, signalled = signal > 0 and not killed and 1 or 0, killed = killed and 1 or 0, victims = "",
+    log_lost = 0 }
   agent.running, agent.held = false, false
-  report(agent.agents, { id = agent.spec.id, type = "ended", code = code, signal = signal })
+  report(agent.agents, ending(agent, { id = agent.spec.id, type = "ended" }))
   agent.gone:wake()
 end
 
@@ -77,7 +89,24 @@ function Agent:wait()
   while not self.ended do
     self.gone:wait()
   end
-  return { code = self.ended.code, signal = self.ended.signal }
+  return ending(self)
+end
+
+--- What it was sent, joined: agent.input. A test may set agent.not_reading.
+function Agent:send(text)
+  if self.ended then
+    return nil, err.new("AgentNotRunning", "the agent has ended, or its shim does not answer")
+  elseif not self.spec.stdin then
+    return nil, err.new("AgentNoInput", "the agent takes no input")
+  elseif self.not_reading then
+    return nil, err.new("AgentNotReading", "the agent does not read its input; 262144 bytes wait")
+  end
+  self.input = (self.input or "") .. text
+  return 0
+end
+
+function Agent:signal(signo)
+  self.signalled_with = signo
 end
 
 function Agent:stop(signo, grace)
@@ -129,9 +158,9 @@ local function found(self, dir)
   if not agent then
     return { found = "gone" }
   elseif agent.ended then
-    return { found = "exited", code = agent.ended.code, signal = agent.ended.signal, ended_at = agent.ended.ended_at }
+    return ending(agent, { found = "exited" })
   end
-  return { found = "alive", shim = agent.number + 10000 }
+  return { found = "alive", shim = agent.number + 10000, pid = agent.number }
 end
 
 -- As the record of an agent that is gone.
@@ -141,7 +170,15 @@ local function wait_found(self, dir)
     return { lost = true }
   end
   agent:wait()
-  return { code = agent.ended.code, signal = agent.ended.signal, ended_at = agent.ended.ended_at }
+  return ending(agent)
+end
+
+local function attach(self, spec)
+  local agent = self.by_dir[spec.dir]
+  if not agent or agent.ended then
+    return nil, err.new("AgentStateFailed", "agent %s has no shim", spec.id)
+  end
+  return agent
 end
 
 --- The fake of core.agent.
@@ -150,7 +187,24 @@ function Agents:module(now)
   self.now = now
   return {
     start = function(spec) return start(self, spec) end,
+    attach = function(spec) return attach(self, spec) end,
     find = function(dir) return found(self, dir) end,
+    sweep = function() return 0 end,
+    -- What an agent wrote is `agent.log`, as one text.
+    read_log = function(dir, stream, pos, max)
+      local text = ((self.by_dir[dir] or {}).log or {})[stream] or ""
+      if pos >= #text then
+        return nil
+      end
+      local part = text:sub(pos + 1, pos + max)
+      part = part:match("^.*\n") or part
+      return part, pos + #part, 0
+    end,
+    log_range = function(dir, stream)
+      local text = ((self.by_dir[dir] or {}).log or {})[stream] or ""
+      return 0, #text, 0
+    end,
+    log_tail = function() return 0 end,
     stop_found = function(dir, grace)
       local agent = self.by_dir[dir]
       if agent then

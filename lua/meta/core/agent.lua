@@ -4,7 +4,7 @@
 ---@class colibri.agent
 local agent = {}
 
----`{ id, dir, shim, argv, env, cwd, gate, grace }`; waits until it is held or runs
+---`{ id, dir, shim, argv, env, cwd, gate, grace, stdin, log_size, log_keep, kill }`; waits until it is held or runs
 ---Fails with @agents.
 ---@async
 ---@param spec table
@@ -12,12 +12,58 @@ local agent = {}
 ---@return colibri.Error? err
 function agent.start(spec) end
 
----`{ found = "alive|exited|gone", shim, code, signal, ended_at }`
+---`{ id, dir }`: the agent of an earlier daemon, through its living shim
+---Fails with AgentStateFailed.
+---@param spec table
+---@return colibri.AgentHandle?
+---@return colibri.Error? err
+function agent.attach(spec) end
+
+---`{ found = "alive|exited|gone", shim, pid, started_at }` and how it ended
 ---Fails with @agents.
 ---@param dir string
 ---@return table?
 ---@return colibri.Error? err
 function agent.find(dir) end
+
+---ends what a killed shim has left behind; signals sent
+---Fails with @agents.
+---@param id string
+---@param dir string
+---@return integer?
+---@return colibri.Error? err
+function agent.sweep(id, dir) end
+
+---text, next position, bytes missed, `base64` when it is no UTF-8; nil at the end
+---Fails with AgentStateFailed.
+---@param dir string
+---@param stream string
+---@param pos integer
+---@param max integer
+---@return string?
+---@return integer
+---@return integer
+---@return string?
+function agent.read_log(dir, stream, pos, max) end
+
+---where the log begins and ends, and from where it is of `since` or later
+---Fails with AgentStateFailed.
+---@param dir string
+---@param stream string
+---@param since? integer
+---@return integer?
+---@return integer
+---@return integer
+function agent.log_range(dir, stream, since) end
+
+---where the last lines begin
+---Fails with AgentStateFailed.
+---@param dir string
+---@param stream string
+---@param lines integer
+---@return integer?
+---@return colibri.Error? err
+function agent.log_tail(dir, stream, lines) end
 
 ---the next report of any agent
 ---@async

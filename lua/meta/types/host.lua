@@ -20,7 +20,19 @@ function _AgentHandle:go() end
 ---@return colibri.Error? err
 function _AgentHandle:stop(signal, grace) end
 
----`{ code, signal }`
+---a signal to all of it that is no stop
+---@param signal? integer
+function _AgentHandle:signal(signal) end
+
+---to its stdin, all or nothing; bytes that wait for it to read
+---Fails with AgentNoInput, AgentNotReading, AgentNotRunning.
+---@async
+---@param text string
+---@return integer?
+---@return colibri.Error? err
+function _AgentHandle:send(text) end
+
+---`{ code, signal, ended_at, user_usec, sys_usec, max_rss_kb, signalled, killed, victims, log_lost }`
 ---Fails with ExecFailed, AgentLost.
 ---@async
 ---@return table?

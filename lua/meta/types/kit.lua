@@ -223,6 +223,15 @@ function _Agent:ignore_term() end
 ---@return table
 function _Agent:stop(signal, grace) end
 
+---to its stdin, as of core.agent; `agent.input` has all of it
+---@param text string
+---@return integer
+function _Agent:send(text) end
+
+---a signal that is no stop
+---@param signal? integer
+function _Agent:signal(signal) end
+
 ---as of its handle
 ---@async
 ---@return table
