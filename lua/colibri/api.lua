@@ -42,7 +42,7 @@ function M.field(text)
   if not name then
     return nil
   end
-  local bare = not kind:find("^fun%(") and kind:match("^(.*)%?$")
+  local bare = not kind:find("^fun%(") and kind:match("^(.*)%?$") or nil
   return { name = name, type = bare or kind, optional = mark == "?" or bare ~= nil }
 end
 

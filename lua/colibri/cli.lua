@@ -141,6 +141,19 @@ function Cli:help(verb)
   return self:explain(verb, commands, more)
 end
 
+-- `help api [NAME]`: from the files, no daemon is asked.
+function Cli:help_api(name)
+  local model, e = require("colibri.api").load()
+  local help = model and require "colibri.api_help"
+  local page
+  if help and name then
+    page, e = help.about(model, name)
+  elseif help then
+    page = help.overview(model)
+  end
+  return page and self:out(page) or self:fail("help api", e)
+end
+
 -- `completion SHELL`
 function Cli:completion(shell, more)
   if (shell == "--help" or shell == "-h") and not more then
@@ -241,6 +254,8 @@ function M.run(argv, stdio)
     return self:version()
   elseif options.help then
     return self:help(verb or true)
+  elseif verb == "help" and words[2] == "api" then
+    return self:help_api(words[3])
   elseif verb == "help" then
     return self:help((words[2] == "--help" or words[2] == "-h") and true or words[2] or true)
   elseif verb == "completion" then

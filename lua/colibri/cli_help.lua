@@ -8,6 +8,7 @@ local M = {}
 -- Verbs of the CLI itself.
 M.BUILTINS = {
   { "help [VERB]", "this overview, or the help of one verb" },
+  { "help api [NAME]", "what a script may use, or one name of that" },
   { "completion bash|zsh|fish", "a completion script for the shell" },
   { "version", "version of this program" },
 }

@@ -41,7 +41,7 @@
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
 ---@field access "read"|"change" whether it changes anything; the authorize hooks decide by it, changes are audited
 ---@field params? colibri.Param[] its parameters
----@field run? fun(ctx: colibri.Ctx, args: table): any returns the data of the reply, or `nil, err`
+---@field run fun(ctx: colibri.Ctx, args: table): any returns the data of the reply, or `nil, err`
 ---@field aliases? string[] other names
 ---@field columns? string[] what a terminal shows of each row, in order
 ---@field timeout? number seconds it may take; 30 unless told, at most 86,400
@@ -51,7 +51,7 @@
 ---@field api integer API level it is written for: 1
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
----@field run? fun(ctx: colibri.Ctx, event: table): any nothing: go on; `false, err`: refuse; `nil, err`: it failed
+---@field run fun(ctx: colibri.Ctx, event: table): any nothing: go on; `false, err`: refuse; `nil, err`: it failed
 ---@field before? string[] names of hooks of the same event that it must run before
 ---@field after? string[] names of hooks of the same event that it must run after
 ---@field on_error? "fail"|"warn" whether a failure ends the event (`fail`, unless told) or is logged only
@@ -61,35 +61,35 @@
 ---@field api integer API level it is written for: 1
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
----@field launch? fun(ctx: colibri.Ctx, jail: colibri.JailSpec, argv: string[], env: table<string, string>): string[]? the argv that runs `argv` in the jail, or `nil, err`; its first word is an absolute path
+---@field launch fun(ctx: colibri.Ctx, jail: colibri.JailSpec, argv: string[], env: table<string, string>): string[]? the argv that runs `argv` in the jail, or `nil, err`; its first word is an absolute path
 
 ---a vault adapter: `--vault NAME`
 ---@class (exact) colibri.VaultAdapter
 ---@field api integer API level it is written for: 1
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
----@field open? fun(ctx: colibri.Ctx): table? a session with `:fetch(collection)`, a list of `{ key, value, item }` or `nil, err`, and `:close()`, allowed twice; or `nil, err`
+---@field open fun(ctx: colibri.Ctx): table? a session with `:fetch(collection)`, a list of `{ key, value, item }` or `nil, err`, and `:close()`, allowed twice; or `nil, err`
 
 ---how a provider's agents are started: `spawn-agent NAME MODEL`
 ---@class (exact) colibri.Provider
 ---@field api integer API level it is written for: 1
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
----@field command? fun(ctx: colibri.Ctx, spawn: colibri.SpawnSpec): string[]?, table<string, string>? the agent's argv (a path inside the jail) and environment, or `nil, err`; put no secret into either
+---@field command fun(ctx: colibri.Ctx, spawn: colibri.SpawnSpec): string[]?, table<string, string>? the agent's argv (a path inside the jail) and environment, or `nil, err`; put no secret into either
 
 ---from an agent's events to its state
 ---@class (exact) colibri.Policy
 ---@field api integer API level it is written for: 1
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
----@field decide? fun(state: string, event_type: string): string the next state, for each JSON line with a `type` that the agent prints
+---@field decide fun(state: string, event_type: string): string the next state, for each JSON line with a `type` that the agent prints
 
 ---a step of a proof; runs in `colibri-run`
 ---@class (exact) colibri.Step
 ---@field api integer API level it is written for: 1
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
----@field run? fun(ctx: colibri.Ctx, proof: table): any true; `"skip", why`; or `nil, err`. `proof` holds the options and facts that steps share
+---@field run fun(ctx: colibri.Ctx, proof: table): any true; `"skip", why`; or `nil, err`. `proof` holds the options and facts that steps share
 
 ---What stock() returns: the shipped script that this file shadows.
 ---@return any
