@@ -163,6 +163,9 @@ install: all
 	for f in $$(find lua hooks -type f) $$(find scripts -name '*.lua') \
 		docs/api.lua docs/api/*.lua; do \
 		install -m 644 $$f $(DESTDIR)$(sharedir)/$$f || exit 1; done
+	sed 's,/usr/local,$(PREFIX),g' docs/examples/luarc.json \
+		>$(DESTDIR)$(sharedir)/luarc.json
+	chmod 644 $(DESTDIR)$(sharedir)/luarc.json
 	install -m 755 scripts/agent-jail-bootstrap.sh \
 		$(DESTDIR)$(sharedir)/scripts
 	install -d $(DESTDIR)$(servicedir)

@@ -111,6 +111,7 @@ lclient_connect(lua_State *L)
 	struct client *c;
 	int fd;
 
+	lx_checknargs(L, 1);
 	c = lua_newuserdatauv(L, sizeof(*c), 0);
 	memset(c, 0, sizeof(*c));
 	luaL_setmetatable(L, CLIENT_CLASS);
@@ -148,6 +149,7 @@ lclient_request(lua_State *L)
 	struct request_op *r;
 	struct timeval tv;
 
+	lx_checknargs(L, 3);
 	luaL_checktype(L, 2, LUA_TTABLE);
 	if (c->waiting != NULL)
 		return luaL_error(L, "a request is already under way");
@@ -181,6 +183,7 @@ lclient_send_raw(lua_State *L)
 	size_t len;
 	const char *bytes = luaL_checklstring(L, 2, &len);
 
+	lx_checknargs(L, 2);
 	if (c->line == NULL || c->dead)
 		return luaL_error(L, "the connection is closed");
 	buf_add(line_output(c->line), bytes, len);
@@ -204,13 +207,21 @@ lclient_close(lua_State *L)
 	return 0;
 }
 
+/* As a method; the other is __close and __gc too, which get more. */
+static int
+lclient_close_method(lua_State *L)
+{
+	lx_checknargs(L, 1);
+	return lclient_close(L);
+}
+
 int
 luaopen_core_client(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
 		{ "request", lclient_request },
 		{ "send_raw", lclient_send_raw },
-		{ "close", lclient_close },
+		{ "close", lclient_close_method },
 		{ NULL, NULL }
 	};
 	static const luaL_Reg meta[] = {

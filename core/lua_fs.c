@@ -141,6 +141,14 @@ lroot_close(lua_State *L)
 	return 0;
 }
 
+/* As a method; the other is __close and __gc too, which get more. */
+static int
+lroot_close_method(lua_State *L)
+{
+	lx_checknargs(L, 1);
+	return lroot_close(L);
+}
+
 static int
 lroot_tostring(lua_State *L)
 {
@@ -266,7 +274,7 @@ static const luaL_Reg lroot_methods[] = {
 	{ "list", lroot_list },
 	{ "mkdir", lroot_mkdir },
 	{ "copy_in", lroot_copy_in },
-	{ "close", lroot_close },
+	{ "close", lroot_close_method },
 	{ NULL, NULL }
 };
 static const luaL_Reg lroot_meta[] = {

@@ -355,6 +355,7 @@ ljson_is_array(lua_State *L)
 {
 	bool yes = false;
 
+	lx_checknargs(L, 1);
 	luaL_checkany(L, 1);
 	if (lua_istable(L, 1)) {
 		yes = lua_rawlen(L, 1) > 0;

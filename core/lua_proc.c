@@ -386,6 +386,14 @@ lprocess_close(lua_State *L)
 	return 0;
 }
 
+/* As a method; the other is __close and __gc too, which get more. */
+static int
+lprocess_close_method(lua_State *L)
+{
+	lx_checknargs(L, 1);
+	return lprocess_close(L);
+}
+
 static int
 lprocess_gc(lua_State *L)
 {
@@ -428,7 +436,7 @@ luaopen_core_proc(lua_State *L)
 		{ "kill", lprocess_kill },
 		{ "pid", lprocess_pid },
 		{ "done", lprocess_done },
-		{ "close", lprocess_close },
+		{ "close", lprocess_close_method },
 		{ NULL, NULL }
 	};
 	static const luaL_Reg meta[] = {

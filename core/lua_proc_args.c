@@ -208,11 +208,19 @@ lfd_close(lua_State *L)
 	return 0;
 }
 
+/* As a method; the other is __close and __gc too, which get more. */
+static int
+lfd_close_method(lua_State *L)
+{
+	lx_checknargs(L, 1);
+	return lfd_close(L);
+}
+
 void
 lproc_fd_setup(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "close", lfd_close },
+		{ "close", lfd_close_method },
 		{ NULL, NULL }
 	};
 	static const luaL_Reg meta[] = {

@@ -38,6 +38,7 @@ clock_read(clockid_t id)
 static int
 lclock_now(lua_State *L)
 {
+	lx_checknargs(L, 0);
 	lua_pushnumber(L, clock_read(CLOCK_REALTIME));
 	return 1;
 }
@@ -46,6 +47,7 @@ lclock_now(lua_State *L)
 static int
 lclock_monotonic(lua_State *L)
 {
+	lx_checknargs(L, 0);
 	lua_pushnumber(L, clock_read(CLOCK_MONOTONIC));
 	return 1;
 }
@@ -59,6 +61,7 @@ lclock_iso(lua_State *L)
 	time_t t;
 	char text[40];
 
+	lx_checknargs(L, 1);
 	luaL_argcheck(L, at >= 0 && at < 2.5e11, 1, "not a UNIX time");
 	t = (time_t)at;
 	gmtime_r(&t, &tm);
@@ -77,6 +80,7 @@ lclock_fields(lua_State *L)
 	time_t t;
 	size_t i;
 
+	lx_checknargs(L, 1);
 	luaL_argcheck(L, at >= 0 && at < 2.5e11, 1, "not a UNIX time");
 	t = (time_t)at;
 	gmtime_r(&t, &tm);
@@ -188,8 +192,10 @@ lsys_stats(lua_State *L)
 {
 	struct vm *vm = vm_of(L);
 	lua_Integer fds = 0;
-	DIR *d = opendir("/dev/fd");
+	DIR *d;
 
+	lx_checknargs(L, 0);
+	d = opendir("/dev/fd");
 	if (d != NULL) {
 		while (readdir(d) != NULL)
 			fds++;
@@ -214,8 +220,10 @@ lsys_stats(lua_State *L)
 static int
 lsys_lookup_user(lua_State *L)
 {
-	const struct passwd *pw = getpwnam(lx_checkstr(L, 1));
+	const struct passwd *pw;
 
+	lx_checknargs(L, 1);
+	pw = getpwnam(lx_checkstr(L, 1));
 	if (pw == NULL)
 		return 0;
 	lua_createtable(L, 0, 2);
@@ -252,6 +260,7 @@ lsys_hostname(lua_State *L)
 {
 	char name[256];
 
+	lx_checknargs(L, 0);
 	if (gethostname(name, sizeof(name)) != 0)
 		strcpy(name, "unknown");
 	name[sizeof(name) - 1] = '\0';
@@ -267,6 +276,7 @@ lsys_jail_lookup(lua_State *L)
 	struct jail_info info;
 	struct err e = ERR_INIT;
 
+	lx_checknargs(L, 1);
 	if (jail_lookup(lx_checkstr(L, 1), &info, &e) != 0)
 		return lx_fail(L, &e);
 	lua_createtable(L, 0, 2);

@@ -370,6 +370,7 @@ lhandle_cancel(lua_State *L)
 {
 	struct handle *h = luaL_checkudata(L, 1, HANDLE_CLASS);
 
+	lx_checknargs(L, 1);
 	lua_pushboolean(L, h->task != NULL);
 	if (h->task != NULL)
 		task_cancel(h->task);
@@ -382,6 +383,7 @@ lhandle_done(lua_State *L)
 {
 	struct handle *h = luaL_checkudata(L, 1, HANDLE_CLASS);
 
+	lx_checknargs(L, 1);
 	lua_pushboolean(L, h->task == NULL);
 	return 1;
 }

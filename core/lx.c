@@ -265,6 +265,7 @@ lsecret_reveal(lua_State *L)
 {
 	struct secret *s = lx_checksecret(L, 1);
 
+	lx_checknargs(L, 1);
 	luaL_where(L, 1);
 	log_info("secret", "%sa secret was revealed", lua_tostring(L, -1));
 	lua_pushlstring(L, secret_bytes(s), secret_len(s));
@@ -275,6 +276,7 @@ lsecret_reveal(lua_State *L)
 static int
 lsecret_len(lua_State *L)
 {
+	lx_checknargs(L, 1);
 	lua_pushinteger(L, (lua_Integer)secret_len(lx_checksecret(L, 1)));
 	return 1;
 }

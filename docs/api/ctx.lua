@@ -123,7 +123,7 @@ rows are undone]], waits = true, errors = "@store" },
       { "last_error?: string", "of the last provision" },
       { [[change?: "created"|"updated"|"unchanged"]], "after `register`" },
     } },
-    { "TenantSpec", "a tenant to register", fields = {
+    { "TenantSpec", "a tenant to register", options = true, fields = {
       { "tenant_id: string", "its name" },
       { "jail_root_path: string", "absolute, strictly below the base" },
       { "collection_id: string", "equals `tenant_id`" },

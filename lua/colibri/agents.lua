@@ -4,6 +4,7 @@
 -- is in agent_store.lua.
 
 local agent_spawn = require "colibri.agent_spawn"
+local checked = require "colibri.checked"
 local core_agent = require "core.agent"
 local err = require "colibri.err"
 local store = require "colibri.agent_store"
@@ -98,5 +99,7 @@ function M.count(by_state)
   end
   return n, counts
 end
+
+checked.methods(Agents, "agents", { get = "string", list = "boolean?", spawn = "table", stop = "string number?" })
 
 return M

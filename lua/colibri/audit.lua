@@ -4,6 +4,7 @@
 -- transaction (row); what did not is written at the end (finish). Key names may
 -- appear in `detail`, values never.
 
+local checked = require "colibri.checked"
 local clock = require "core.clock"
 local json = require "core.json"
 local log = require "colibri.log"
@@ -72,5 +73,7 @@ end
 function Audit:late(result)
   task.spawn_detached("audit", function() self:finish({}, result) end)
 end
+
+checked.methods(Audit, "audit", { subject = "string table?" })
 
 return M

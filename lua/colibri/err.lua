@@ -39,7 +39,10 @@ function M.new(code, fmt, ...)
 end
 
 --- Is v an error object: any table with a code and a message?
-function M.is(v)
+function M.is(v, ...)
+  if ... ~= nil then
+    error("too many arguments to 'err.is': expected at most 1", 2)
+  end
   return type(v) == "table" and type(rawget(v, "code")) == "string" and type(rawget(v, "message")) == "string"
 end
 
@@ -48,6 +51,9 @@ end
 -- @param e err; anything else becomes a ScriptError
 -- @return err
 function M.wrap(e, fmt, ...)
+  if type(fmt) ~= "string" then
+    error("bad argument #2 to 'err.wrap' (string expected, got " .. type(fmt) .. ")", 2)
+  end
   local context = format(fmt, ...)
   if not M.is(e) then
     e = M.new("ScriptError", "%s", tostring(e))

@@ -3,6 +3,7 @@
 -- Pure, apart from ctx.proc.find, which turns a bare program name into a
 -- checked absolute path: under daemon(8) or systemd no PATH can be relied on.
 
+local checked = require "colibri.checked"
 local err = require "colibri.err"
 
 local M = {}
@@ -86,5 +87,8 @@ function M.no_user(jail, backend)
   end
   return true
 end
+
+checked.functions(M, "launch", { privileged = "table table", env_words = "table? string?", with_env = "table table",
+  append = "table table", root_of = "table string", no_user = "table string" })
 
 return M

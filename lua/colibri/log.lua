@@ -1,8 +1,10 @@
 -- log.lua - leveled log for library code; scripts get `ctx.log`.
 
+local checked = require "colibri.checked"
 local core_log = require "core.log"
 
 local write = core_log.write
+local LINE = checked.rules "string table?"
 
 -- debugging: whether debug lines are written at all
 local M = { debugging = core_log.debugging }
@@ -18,7 +20,8 @@ end
 function M.topic(topic)
   local out = {}
   for _, level in ipairs { "error", "warn", "info", "debug" } do
-    out[level] = function(message, fields)
+    out[level] = function(message, fields, ...)
+      checked.arguments("log", LINE, message, fields, ...)
       write(level, topic, message, fields)
     end
   end

@@ -5,6 +5,7 @@
 -- docs/SCRIPTING.md. Types: string, name, path, integer, number, boolean, enum,
 -- list (of strings), any.
 
+local checked = require "colibri.checked"
 local err = require "colibri.err"
 local json = require "core.json"
 local nearest = require "colibri.nearest"
@@ -133,5 +134,7 @@ function M.validate(params, args)
   end
   return check(args)
 end
+
+checked.functions(M, "params", { check_spec = "any", compile = "any", validate = "table table", flag = "table" })
 
 return M

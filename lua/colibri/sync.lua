@@ -1,5 +1,6 @@
 -- sync.lua - locks and queues for tasks, on top of core.task.waiter.
 
+local checked = require "colibri.checked"
 local task = require "core.task"
 
 local M = {}
@@ -100,5 +101,10 @@ function Queue:get(timeout)
   self.first = self.first + 1
   return value
 end
+
+checked.methods(Lock, "lock", { acquire = "" })
+checked.methods(guard_meta.__index, "guard", { release = "" })
+checked.methods(Queue, "queue", { put = "any", get = "number?" })
+checked.functions(M, "sync", { lock = "", queue = "integer?" })
 
 return M

@@ -1,5 +1,6 @@
 -- tenants.lua - tenants: one row, one jail, one collection, one name.
 
+local checked = require "colibri.checked"
 local clock = require "core.clock"
 local drift = require "colibri.drift"
 local env_record = require "colibri.env_record"
@@ -300,5 +301,9 @@ function Tenants:check(tenant_id, all, strict)
   end
   return all and out or out[1]
 end
+
+checked.methods(Tenants, "tenants", { get = "string", list = "boolean?",
+  register = "table(tenant_id jail_root_path collection_id env_owner update)", delete = "string boolean?",
+  provision = "string string? boolean?" })
 
 return M

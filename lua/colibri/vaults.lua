@@ -8,6 +8,7 @@
 
 local bw_cli = require "colibri.bw_cli"
 local bw_items = require "colibri.bw_items"
+local checked = require "colibri.checked"
 local clock = require "core.clock"
 local core_bw = require "core.bw"
 local err = require "colibri.err"
@@ -291,5 +292,7 @@ function Vaults:status()
   return { adapter = self.ctx.conf.vault, open = self.session ~= nil, pending = #self.pending,
     sessions = self.sessions, last_error = self.last_error }
 end
+
+checked.methods(Vaults, "vault", { fetch = "string", status = "" })
 
 return M

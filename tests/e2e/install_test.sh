@@ -45,6 +45,8 @@ is "the programs, the library and the header are there" "$(printf '%s\n' "$all" 
 is "every script of the tree is there" \
     "$(cd "$SHARE" && find . -name '*.lua' | sort)" \
     "$(cd "$top" && find ./lua ./hooks ./scripts ./docs/api ./docs/api.lua -name '*.lua' | sort)"
+like "the editor's settings name the installed types" "$(cat "$SHARE/luarc.json")" \
+    '"workspace.library": \["/usr/local/share/colibri/lua/meta"\]'
 is "nobody else may write to any of it" \
     "$(find "$DEST" \( -perm -020 -o -perm -002 \) ! -type l)" ""
 is "all directories but DESTDIR are 0755" \
