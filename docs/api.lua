@@ -20,6 +20,9 @@
 --	err = { module = "colibri.err", require = true }	-- a script may require it
 --	Root = { class = "colibri.fs.root" }			-- objects; methods are Root:name(...)
 --
+-- `unchecked = true` beside them, or in a part: arguments are not checked (proofs
+-- and tests only); of all others tests/check/api_args_test.lua makes wrong calls.
+--
 -- Types: { "Name", "what it is", fields = { { "field?: type", "what" }, ... } };
 -- `options = true` when unknown fields raise. Plain values: { "fs.name: type", "what" }.
 local part = ... -- loads docs/api/NAME.lua

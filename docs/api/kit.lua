@@ -1,6 +1,7 @@
 -- kit.lua - what a test file may use: `colibri-run test PATH...`.
 return {
   title = "Tests",
+  unchecked = true,
   about = [[
 `colibri-run test PATH...` runs each case of files, and of every `*_test.lua` below directories,
 as a task, prints TAP, and fails a case that leaves a task or a wait behind. Test files are no

@@ -122,7 +122,8 @@ local function add_space(out, model, record, internal)
   if #functions == 0 and #values == 0 then
     return
   end
-  out[#out + 1] = ("%s: %s.\n"):format(heading(record), record.about and record.about:gsub("%s*\n%s*", " ") or "objects")
+  out[#out + 1] = ("%s: %s.%s\n"):format(heading(record), record.about and record.about:gsub("%s*\n%s*", " ") or "objects",
+    record.unchecked and " Arguments are not checked." or "")
   if #values > 0 then
     add_fields(out, values)
   end
@@ -134,7 +135,7 @@ end
 local function add_part(out, model, part)
   add(out, "## %s", part.title)
   add(out, "")
-  out[#out + 1] = part.about .. "\n"
+  out[#out + 1] = part.about .. (part.unchecked and " Arguments are not checked." or "") .. "\n"
   for _, record in ipairs(spaces(model, part)) do
     add_space(out, model, record, part.internal or false)
   end

@@ -1,5 +1,7 @@
 -- spawn_params.lua - the parameters of the commands that spawn, in one place.
 
+local checked = require "colibri.checked"
+
 local M = {}
 
 M.TIMEOUT = 300 -- seconds that a spawn may take
@@ -41,5 +43,7 @@ function M.columns()
   return { "agent_id", "status", "state", "pid", "provider", "model", "session_id", "jail_name", "jail_root_path",
     "provision" }
 end
+
+checked.functions(M, "spawn_params", { list = "table", columns = "" })
 
 return M

@@ -174,12 +174,14 @@ local function attempt(fn, object, args)
   return ok, ok and "it returned" or tostring(e)
 end
 
+local HOW = "in C by luaL_check... and lx_checknargs, in Lua by checked.methods or checked.functions of lua/colibri/checked.lua"
+
 local function check(f, fn, object, root, db)
   for _, call in ipairs(bad_calls(f)) do
     local before = state(root, db)
     local ok, text = attempt(fn, object, call.args)
-    t.ok(not ok and text:find("^%S*api_args_test%.lua:%d+: "), ("%s, %s: must raise with file and line, but: %s")
-      :format(f.name, call.what, text))
+    t.ok(not ok and text:find("^%S*api_args_test%.lua:%d+: "),
+      ("%s, %s: must raise with the line of its caller (%s), but: %s"):format(f.name, call.what, HOW, text))
     collectgarbage()
     collectgarbage()
     t.eq(state(root, db), before, f.name .. ", " .. call.what .. ": tasks, waits, descriptors, files, rows")
@@ -196,9 +198,6 @@ local function in_order(record)
   return out
 end
 
--- Pure Lua for proofs and tests: its arguments are the author's own business.
-local NOT_CHECKED = { proof = true, test = true, scratch = true, ScratchDaemon = true }
-
 local names = {}
 for name in pairs(model.names) do
   names[#names + 1] = name
@@ -207,7 +206,7 @@ table.sort(names)
 
 for _, name in ipairs(names) do
   local record = model.names[name]
-  if #in_order(record) > 0 and not NOT_CHECKED[name] and name ~= "tx" then
+  if #in_order(record) > 0 and not (record.unchecked or record.part.unchecked) and name ~= "tx" then
     t.test("misuse of " .. name, function()
       local module = (record.binding or record.module) and require(record.binding or record.module)
       if not module and not t.ok(make[name], "api_args_test.lua cannot make a " .. name ..
