@@ -49,7 +49,7 @@ nil (NULL); a column that is NULL is absent from its row]] },
     { "vault:status(): VaultStatus", "how the vault is doing" },
     { "vault:close()", "ends the session", internal = true, waits = true },
 
-    { "audit:subject(name: string, detail?: table)",
+    { "audit:subject(name?: string, detail?: table)",
       "what this change is about: the first name stays, facts are added; names and numbers only, no values" },
     { "audit:row(tx: tx, result: string): true", "puts the row into a transaction of the command's own", errors = "@store",
       internal = true },

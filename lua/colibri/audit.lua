@@ -74,6 +74,6 @@ function Audit:late(result)
   task.spawn_detached("audit", function() self:finish({}, result) end)
 end
 
-checked.methods(Audit, "audit", { subject = "string table?" })
+checked.methods(Audit, "audit", { subject = "string? table?" })
 
 return M

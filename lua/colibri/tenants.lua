@@ -304,6 +304,7 @@ end
 
 checked.methods(Tenants, "tenants", { get = "string", list = "boolean?",
   register = "table(tenant_id jail_root_path collection_id env_owner update)", delete = "string boolean?",
-  provision = "string string? boolean?" })
+  provision = "string string? boolean?", provision_all = "boolean?", unprovision = "string boolean?",
+  check = "string? boolean? boolean?" })
 
 return M

@@ -189,7 +189,7 @@ function _Agents:stop(agent_id, grace) end
 local _Audit = {}
 
 ---what this change is about: the first name stays, facts are added; names and numbers only, no values
----@param name string
+---@param name? string
 ---@param detail? table
 function _Audit:subject(name, detail) end
 
