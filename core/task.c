@@ -113,7 +113,7 @@ task_close_coroutine(struct task *t)
 	t->instructions = CLOSE_BUDGET;
 	ts->running = t;
 	vm_set_allowance(t->vm, INT64_MAX);
-	task_set_hook(t->co);
+	task_set_hook(t, t->co);
 	if (lua_resetthread(t->co) != LUA_OK && t->kill == NULL &&
 	    lua_gettop(t->co) > 0 && lua_isstring(t->co, -1))
 		log_debug("task", "%s: close: %s", t->name,
@@ -415,6 +415,7 @@ task_start(lua_State *L, int nargs, const char *name,
 		limits = &none;
 	*t = (struct task){ .vm = t->vm, .co = t->co, .anchor = t->anchor,
 	    .timer = t->timer, .id = ++ts->next_id, .nargs = nargs + 1,
+	    .hook_count = HOOK_COUNT,
 	    .parent = parent, .cb = cb, .arg = arg };
 	strncpy(t->name, name, sizeof(t->name) - 1);
 	t->instructions = limits->instructions > 0 ? limits->instructions :
@@ -431,7 +432,7 @@ task_start(lua_State *L, int nargs, const char *name,
 	if (limits->arm_later)
 		lua_sethook(t->co, NULL, 0, 0);
 	else
-		task_set_hook(t->co);
+		task_set_hook(t, t->co);
 	LIST_INSERT_HEAD(&ts->alive, t, all);
 	ts->nalive++;
 	if (!lua_checkstack(t->co, nargs + 8))

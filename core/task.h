@@ -96,6 +96,21 @@ void task_set_deadline(struct task *t, double seconds);
  * code of a site runs. L is the coroutine that runs. */
 void task_arm(lua_State *L);
 
+/*
+ * For C code that works long on behalf of a script: `units` more have been
+ * done, each about as much as one VM instruction. They count against the
+ * task's budget. Returns whether the task should pause now: then
+ * `return task_pause(L, ctx, k)`; code that is done ignores that, and the next
+ * VM instruction pauses. Where Lua cannot yield it returns false, and raises
+ * once the task has been stuck for too long. Costs little below some 10,000
+ * units; does nothing while the task is not armed, or for library code.
+ */
+bool task_charge(lua_State *L, int64_t units);
+
+/* Let the others run, then go on in k with ctx. What must survive is on L's
+ * stack. Only after task_charge() said so. */
+int task_pause(lua_State *L, lua_KContext ctx, lua_KFunction k);
+
 /* The task that is running now, or NULL. */
 struct task *task_running(struct vm *vm);
 const char *task_name(const struct task *t);
@@ -112,5 +127,10 @@ size_t op_count(struct vm *vm);
 void task_setup(struct vm *vm);
 void task_stop_all(struct vm *vm);
 void task_out_of_memory(struct vm *vm, bool final);
+
+/* From the allocator: the running task makes a string of this size. One VM
+ * instruction may compare or copy all of it, so the task is looked at more
+ * often from here on. */
+void task_big_string(struct vm *vm, size_t size);
 
 #endif

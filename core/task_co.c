@@ -103,8 +103,8 @@ co_run(lua_State *L, lua_State *co, int nargs, bool wrap)
 	bool outer_waits = t == NULL || lua_isyieldable(L);
 	int nres = 0, status;
 
-	if (lua_gethook(co) == NULL && lua_gethook(L) != NULL)
-		task_set_hook(co);
+	if (lua_gethook(co) == NULL && lua_gethook(L) != NULL && t != NULL)
+		task_set_hook(t, co);
 	if (!outer_waits)
 		t->nowait_calls++;
 	task_all(vm_of(L))->current = co;

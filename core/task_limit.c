@@ -16,7 +16,8 @@
 #include "lx.h"
 #include "task_priv.h"
 
-#define HOOK_COUNT	1000	/* VM instructions between two hook calls */
+#define UNSEEN_MAX	10000	/* units of C code between two looks */
+#define HOOK_BYTES	(16 * 1024 * 1024) /* of strings, between two looks */
 #define STUCK_SECONDS	0.030	/* CPU time where it cannot be paused */
 
 static double
@@ -68,6 +69,8 @@ task_push_kill(lua_State *L, struct task *t, lua_State *L1, int level)
 		lua_setfield(L, -2, "traceback");
 	}
 	vm_complete_err(L, L1, level);
+	if (L1 != t->co)
+		vm_complete_err(L, t->co, 0);	/* a coroutine of C code only */
 }
 
 /* Is the function that runs one of the shipped library (lua/...)? Its code
@@ -84,7 +87,7 @@ in_library(lua_State *L, lua_Debug *ar)
 static void
 note_where(struct task *t, lua_State *L, lua_Debug *ar)
 {
-	if (t->where[0] != '\0')
+	if (t->where[0] != '\0' || ar == NULL)
 		return;
 	lua_getinfo(L, "Sl", ar);
 	snprintf(t->where, sizeof(t->where), "%s:%d", ar->short_src,
@@ -121,42 +124,34 @@ task_out_of_memory(struct vm *vm, bool final)
 	}
 }
 
-/* Runs every HOOK_COUNT instructions of a task's coroutines. */
-static void
-task_hook(lua_State *L, lua_Debug *ar)
+/* The budget and the clock: is there a reason to kill t? Returns now. */
+static double
+look(struct tasks *ts, struct task *t, int64_t units)
 {
-	struct tasks *ts = task_all(vm_of(L));
-	struct task *t = ts->running;
-	double now;
+	double now = loop_now_fresh(vm_loop(t->vm));
 
-	if (t == NULL)
-		return;
+	ts->unseen = 0;
 	if (t->instructions != INT64_MAX) {
-		t->instructions -= HOOK_COUNT;
+		t->instructions -= units;
 		if (t->instructions < 0 && t->kill == NULL)
 			t->kill = "BudgetExceeded";
 	}
-	now = loop_now_fresh(vm_loop(t->vm));
 	if (t->kill == NULL && t->deadline != 0 && now >= t->deadline)
 		t->kill = "DeadlineExceeded";
-	if (t->state == TASK_CLOSING) {
-		if (t->instructions < 0) {
-			lua_sethook(L, task_hook, LUA_MASKCOUNT, 1);
-			luaL_error(L, "close handlers used up their budget");
-		}
-		return;
-	}
-	if ((t->kill == NULL && now < ts->slice_end) || in_library(L, ar))
-		return;
-	if (lua_isyieldable(L) && t->nowait_calls == 0 &&
-	    ts->nowait == NULL) {
-		if (t->kill != NULL)
-			note_where(t, L, ar);
-		t->inner = L;
-		t->paused = true;
-		lua_yield(L, 0);
-		return;
-	}
+	return now;
+}
+
+static bool
+can_yield(lua_State *L, struct tasks *ts, struct task *t)
+{
+	return lua_isyieldable(L) && t->nowait_calls == 0 &&
+	    ts->nowait == NULL;
+}
+
+/* t must stop here but cannot yield: raise once that has lasted too long. */
+static void
+stuck(lua_State *L, struct tasks *ts, struct task *t, lua_Debug *ar)
+{
 	/* Its own time counts here, not that of a busy machine. */
 	if (ts->stuck_since == 0)
 		ts->stuck_since = task_cpu_now();
@@ -170,10 +165,125 @@ task_hook(lua_State *L, lua_Debug *ar)
 	}
 }
 
-void
-task_set_hook(lua_State *co)
+static void
+close_budget(lua_State *L, struct task *t)
 {
-	lua_sethook(co, task_hook, LUA_MASKCOUNT, HOOK_COUNT);
+	if (t->instructions < 0) {
+		lua_sethook(L, task_hook, LUA_MASKCOUNT, 1);
+		luaL_error(L, "close handlers used up their budget");
+	}
+}
+
+/* Runs every t->hook_count instructions of a task's coroutines, and at the next
+ * one when task_charge() asks for that. */
+static void
+task_hook(lua_State *L, lua_Debug *ar)
+{
+	struct tasks *ts = task_all(vm_of(L));
+	struct task *t = ts->running;
+	double now;
+
+	if (t == NULL)
+		return;
+	now = look(ts, t, lua_gethookcount(L) + ts->unseen);
+	if (t->state == TASK_CLOSING) {
+		close_budget(L, t);
+		return;
+	}
+	if (t->kill == NULL && lua_gethookcount(L) != t->hook_count)
+		task_set_hook(t, L);
+	if ((t->kill == NULL && now < ts->slice_end) || in_library(L, ar))
+		return;
+	if (!can_yield(L, ts, t)) {
+		stuck(L, ts, t, ar);
+		return;
+	}
+	if (t->kill != NULL)
+		note_where(t, L, ar);
+	t->inner = L;
+	t->paused = true;
+	lua_yield(L, 0);
+}
+
+/* The innermost Lua function of L: who called the C code that works. */
+static bool
+caller(lua_State *L, lua_Debug *ar)
+{
+	int level;
+
+	for (level = 0; lua_getstack(L, level, ar); level++) {
+		lua_getinfo(L, "S", ar);
+		if (ar->what[0] != 'C')
+			return true;
+	}
+	return false;
+}
+
+bool
+task_charge(lua_State *L, int64_t units)
+{
+	struct tasks *ts = task_all(vm_of(L));
+	struct task *t = ts->running;
+	lua_Debug ar;
+	double now;
+	bool known;
+
+	ts->unseen += units;
+	if (ts->unseen < UNSEEN_MAX || t == NULL)
+		return false;
+	if (lua_gethook(L) == NULL) {
+		ts->unseen = 0;
+		return false;
+	}
+	now = look(ts, t, ts->unseen);
+	if (t->state == TASK_CLOSING) {
+		close_budget(L, t);
+		return false;
+	}
+	if (t->kill == NULL && now < ts->slice_end)
+		return false;
+	known = caller(L, &ar);
+	if (known && in_library(L, &ar))
+		return false;
+	if (!can_yield(L, ts, t)) {
+		stuck(L, ts, t, known ? &ar : NULL);
+		return false;
+	}
+	lua_sethook(L, task_hook, LUA_MASKCOUNT, 1);
+	return true;
+}
+
+int
+task_pause(lua_State *L, lua_KContext ctx, lua_KFunction k)
+{
+	struct task *t = task_running(vm_of(L));
+	lua_Debug ar;
+
+	if (t->kill != NULL && caller(L, &ar))
+		note_where(t, L, &ar);
+	t->inner = L;
+	t->paused = true;
+	return lua_yieldk(L, 0, ctx, k);
+}
+
+void
+task_set_hook(struct task *t, lua_State *co)
+{
+	lua_sethook(co, task_hook, LUA_MASKCOUNT, t->hook_count);
+}
+
+void
+task_big_string(struct vm *vm, size_t size)
+{
+	struct tasks *ts = task_all(vm);
+	int count = size < HOOK_BYTES ? (int)(HOOK_BYTES / size) : 1;
+
+	if (ts == NULL || ts->running == NULL ||
+	    count >= ts->running->hook_count)
+		return;
+	ts->running->hook_count = count;
+	if (lua_gethook(ts->current) != NULL && ts->running->kill == NULL)
+		task_set_hook(ts->running, ts->current);
 }
 
 void
@@ -181,10 +291,12 @@ task_arm(lua_State *L)
 {
 	struct task *t = task_running(vm_of(L));
 
+	if (t == NULL)
+		return;
 	if (lua_gethook(L) == NULL)
-		task_set_hook(L);
-	if (t != NULL && lua_gethook(t->co) == NULL)
-		task_set_hook(t->co);
+		task_set_hook(t, L);
+	if (lua_gethook(t->co) == NULL)
+		task_set_hook(t, t->co);
 }
 
 static void

@@ -51,7 +51,7 @@ op_check(lua_State *L)
 		luaL_error(L, "cannot wait here: %s", ts->nowait);
 	if (!lua_isyieldable(L) || t->nowait_calls > 0)
 		luaL_error(L, "cannot wait here: inside a C function that "
-		    "cannot yield (sort comparator, gsub callback, require)");
+		    "cannot yield (a metamethod called by one, require)");
 }
 
 void *

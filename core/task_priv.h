@@ -9,6 +9,8 @@
 
 #include "task.h"
 
+#define HOOK_COUNT	1000	/* VM instructions between two hook calls */
+
 struct event;
 
 enum task_state { TASK_FREE, TASK_READY, TASK_RUNNING, TASK_WAITING,
@@ -33,6 +35,7 @@ struct task {
 	int nowait_calls;		/* resumes below a C call that can't yield */
 	int64_t instructions;		/* left; INT64_MAX: no budget */
 	int64_t memory;			/* left; INT64_MAX: no cap */
+	int hook_count;			/* instructions between two hook calls */
 	double deadline;		/* monotonic; 0: none */
 	struct event *timer;		/* armed while waiting with a deadline */
 	struct task *parent;
@@ -50,6 +53,7 @@ struct tasks {
 	lua_State *current;		/* the coroutine that runs, innermost */
 	double slice_end;		/* monotonic: when to pause */
 	double stuck_since;		/* CPU time: it could not be paused */
+	int64_t unseen;			/* units charged since the last look */
 	const char *nowait;		/* why waiting is not allowed now */
 	bool collect_always;		/* tests: full collection at each wait */
 	TAILQ_HEAD(task_queue, task) ready;
@@ -85,8 +89,8 @@ bool task_is_out_of_memory(const struct task *t);
 void task_push_kill(lua_State *L, struct task *t, lua_State *L1, int level);
 void task_arm_deadline(struct task *t);
 
-/* Give a coroutine the hook that counts, preempts and kills. */
-void task_set_hook(lua_State *co);
+/* Give a coroutine of t the hook that counts, preempts and kills. */
+void task_set_hook(struct task *t, lua_State *co);
 
 /* task_co.c: replace resume, wrap, yield and close in the coroutine library. */
 void task_co_setup(lua_State *L);

@@ -12,6 +12,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "bound.h"
 #include "log.h"
 #include "lx.h"
 #include "mem.h"
@@ -20,6 +21,7 @@
 #include "vm_load.h"
 
 #define KILL_SLACK	(256 * 1024)	/* bytes */
+#define BIG_STRING	(16 * 1024)	/* bytes; see task_big_string() */
 
 struct vm {
 	lua_State *L;
@@ -75,6 +77,9 @@ vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 	}
 	if (nsize > old && !vm_may_grow(vm, nsize - old))
 		return NULL;
+	/* ptr NULL: osize is the type of a new object. */
+	if (nsize > BIG_STRING && ptr == NULL && osize == LUA_TSTRING)
+		task_big_string(vm, nsize);
 	p = realloc(ptr, nsize);
 	if (p == NULL)
 		return NULL;
@@ -145,6 +150,7 @@ vm_open_libs(lua_State *L)
 		lua_pushnil(L);
 		lua_setglobal(L, removed[i]);
 	}
+	bound_open(L);
 	lua_pushcfunction(L, lvm_load);
 	lua_setglobal(L, "load");
 	lua_getglobal(L, "string");

@@ -1,6 +1,7 @@
 -- sandbox.lua - the environment a script runs in.
 --
--- An allow-list: pure functions of the standard library, `require` for a few
+-- An allow-list: pure functions of the standard library (bounded by core/bound.c),
+-- `require` for a few
 -- pure modules, and nothing that has an effect; effects come from `ctx`. Every
 -- file has an environment of its own, in which an undeclared name is an error
 -- with file and line, so a typo is never nil. It contains accidents; enemies
@@ -79,45 +80,12 @@ local function relay(ok, ...)
   return ...
 end
 
--- Library functions that could keep the loop busy inside C, with a bound.
-local RANGE_MAX = 10000000
-
-local function bounded(name, fn, first, last)
-  return function(...)
-    local from, to = select(first, ...), select(last, ...)
-    local length = math.type(to) == "integer" and to - (math.type(from) == "integer" and from or 1)
-    if length and (length < 0 and to > 0 or length > RANGE_MAX) then
-      error(("%s: a range of more than %d"):format(name, RANGE_MAX), 2)
-    end
-    return relay(pcall(fn, ...))
-  end
-end
-
--- A list whose length is a metamethod's word could be endless, too.
-local function plain_list(name, fn)
-  return function(list, ...)
-    if type(list) == "table" and getmetatable(list) and #list > RANGE_MAX then
-      error(("%s: a list of more than %d"):format(name, RANGE_MAX), 2)
-    end
-    return relay(pcall(fn, list, ...))
-  end
-end
-
 -- Finalizers run between any two instructions of anybody: not for scripts.
 local function sandbox_setmetatable(t, mt)
   if type(mt) == "table" and rawget(mt, "__gc") ~= nil then
     error("__gc is not for scripts; use a <close> variable", 2)
   end
   return relay(pcall(setmetatable, t, mt))
-end
-
-local function bound_libraries(env)
-  env.setmetatable = sandbox_setmetatable
-  env.table.move = bounded("table.move", table.move, 2, 3)
-  env.table.concat = bounded("table.concat", table.concat, 3, 4)
-  for _, name in ipairs { "insert", "remove", "sort", "unpack" } do
-    env.table[name] = plain_list("table." .. name, table[name])
-  end
 end
 
 --- A new environment for one script file.
@@ -134,7 +102,7 @@ function M.env(extra)
     end
     env[name] = copy
   end
-  bound_libraries(env)
+  env.setmetatable = sandbox_setmetatable
   env._VERSION = _VERSION
   env.require = sandbox_require
   for name, value in pairs(extra or {}) do
