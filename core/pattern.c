@@ -68,6 +68,9 @@ class_has(unsigned char letter, unsigned char c)
 	case 'x':
 		is = isxdigit(c);
 		break;
+	case 'z':			/* not in the manual any more */
+		is = c == 0;
+		break;
 	default:
 		return letter == c;
 	}
