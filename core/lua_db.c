@@ -53,7 +53,7 @@ ldb_one(lua_State *L)
 	struct ldb *o = check_db(L);
 
 	lua_pushvalue(L, 1);
-	return lua_db_query(L, o, false);
+	return lua_db_query(L, o, false, false);
 }
 
 /* db:all(sql, ...) -> list of rows | nil, err */
@@ -63,7 +63,7 @@ ldb_all(lua_State *L)
 	struct ldb *o = check_db(L);
 
 	lua_pushvalue(L, 1);
-	return lua_db_query(L, o, true);
+	return lua_db_query(L, o, true, false);
 }
 
 /* db:version() -> integer | nil, err */
@@ -261,17 +261,18 @@ check_tx(lua_State *L)
 	return tx->owner;
 }
 
-/* tx:one(sql, ...) and tx:all(sql, ...): see db; they see the own rows */
+/* tx:one(sql, ...) and tx:all(sql, ...): see db; they see the own rows, and may
+ * change some (INSERT ... RETURNING) */
 static int
 ltx_one(lua_State *L)
 {
-	return lua_db_query(L, check_tx(L), false);
+	return lua_db_query(L, check_tx(L), false, true);
 }
 
 static int
 ltx_all(lua_State *L)
 {
-	return lua_db_query(L, check_tx(L), true);
+	return lua_db_query(L, check_tx(L), true, true);
 }
 
 /* tx:exec(sql, ...) -> number of changed rows | nil, err */

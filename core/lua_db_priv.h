@@ -17,8 +17,9 @@ struct ldb {
 
 /* Each takes the SQL at index 2, the values behind it, and on top of the stack
  * the store's userdata. Pushes: the first row, or nil; the list of rows; the
- * number of changed rows. On failure nil, err. Returns the number pushed. */
-int lua_db_query(lua_State *L, struct ldb *o, bool many);
+ * number of changed rows. On failure nil, err. Returns the number pushed. A
+ * query may change rows only with `change`. */
+int lua_db_query(lua_State *L, struct ldb *o, bool many, bool change);
 int lua_db_exec(lua_State *L, struct ldb *o);
 
 /* Columns may have changed: forget them. The userdata is at idx. */

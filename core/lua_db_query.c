@@ -238,7 +238,7 @@ query_rows(lua_State *L)
 }
 
 int
-lua_db_query(lua_State *L, struct ldb *o, bool many)
+lua_db_query(lua_State *L, struct ldb *o, bool many, bool change)
 {
 	int owner = lua_gettop(L), status;
 	struct query q = { .db = o->db, .owner = o, .many = many };
@@ -246,7 +246,7 @@ lua_db_query(lua_State *L, struct ldb *o, bool many)
 
 	if (o->nshapes >= MAX_SHAPES)
 		lua_db_forget_shapes(L, owner, o);
-	q.stmt = prepare(L, o->db, owner - 1, false, &e);
+	q.stmt = prepare(L, o->db, owner - 1, change, &e);
 	if (q.stmt == NULL)
 		return lx_fail(L, &e);
 	o->busy++;

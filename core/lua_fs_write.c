@@ -23,7 +23,7 @@ lfs_checkspec(lua_State *L, int idx, bool may_exclude,
     struct fs_write_spec *spec)
 {
 	static const char *const fields[] = { "mode", "uid", "gid",
-	    "exclusive", NULL };
+	    "exclusive", "dry_run", NULL };
 	static const char *const env_fields[] = { "mode", "uid", "gid",
 	    "dry_run", NULL };
 	lua_Integer v;
@@ -45,8 +45,7 @@ lfs_checkspec(lua_State *L, int idx, bool may_exclude,
 		    0xfffffffeLL);
 	if (may_exclude)
 		spec->exclusive = lx_field_bool(L, idx, "exclusive", false);
-	else
-		spec->look = lx_field_bool(L, idx, "dry_run", false);
+	spec->look = lx_field_bool(L, idx, "dry_run", false);
 }
 
 const char *
@@ -65,7 +64,8 @@ check_mode(lua_State *L, int idx, mode_t def)
 	return (mode_t)mode;
 }
 
-/* root:write(name, string | secret, { mode=, uid=, gid=, exclusive= }?)
+/* root:write(name, string | secret, { mode=, uid=, gid=, exclusive=,
+ * dry_run= }?)
  * -> "changed" | "unchanged" | nil, err */
 int
 lroot_write(lua_State *L)

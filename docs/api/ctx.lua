@@ -4,7 +4,8 @@ return {
   title = "ctx, tenants, agents, vault, store",
   about = [[
 Everything with an effect is in `ctx`, the first argument of every script's function; `io`,
-`os`, `debug`, `load`, `print` and `package` are absent.]],
+`os`, `debug`, `load`, `print` and `package` are absent. In a dry run `ctx.dry_run` is true, what
+reads is real, and what would change something is only told.]],
   names = {
     tenants = { facade = "colibri.tenants", class = "Tenants", ctx = true, about = "tenants: a jail, its root, its collection" },
     agents = { facade = "colibri.agents", class = "Agents", ctx = true, about = "agents: start, look, stop" },

@@ -26,6 +26,7 @@ return {
     { "ScriptSyntax", "a script does not parse", "see the message" },
     { "BadScript", "a script returns the wrong shape, hooks wait for each other, a name or alias is taken",
       "`where` names the file" },
+    { "DryRun", "this effect cannot be told without having it", "leave it out when `ctx.dry_run` is true" },
     { "BadValue", "a value cannot be JSON: NaN, a loop, a function, a secret", "mend the command" },
     { "BudgetExceeded", "a run used up its instructions", "look for an endless loop" },
     { "MemoryExceeded", "a run, or Lua in all, grew beyond its cap", "hold less at once" },

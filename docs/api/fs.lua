@@ -69,6 +69,7 @@ out of it. Names are relative: no `..`, no empty part, no `/` in front. Modes ar
       { "uid?: integer", "owner, set before the first byte" },
       { "gid?: integer", "group" },
       { "exclusive?: boolean", "fail with `Exists` when it is there" },
+      { "dry_run?: boolean", "only say what it would be" },
     } },
     { "EnvOptions", "how to write a `.env`", options = true, fields = {
       { "mode?: integer", "permission bits; 0600 unless told" },

@@ -73,7 +73,7 @@ function Cli:remaining(default)
   return math.max(self.deadline - clock.monotonic(), 0.001)
 end
 
--- Data of the reply | nil, err.
+-- Data of the reply, and the effects of a dry run | nil, err.
 function Cli:request(conn, request, timeout)
   local reply, e = conn:request(request, self:remaining(timeout))
   if not reply then
@@ -84,7 +84,7 @@ function Cli:request(conn, request, timeout)
     reply.error.is_reply = true
     return nil, reply.error
   end
-  return reply.data
+  return reply.data, nil, type(reply.effects) == "table" and reply.effects or nil
 end
 
 -- Commands as the daemon describes them | nil, err.
@@ -191,9 +191,14 @@ local function patience(command)
   return command.timeout and command.timeout + GRACE_SECONDS or DEFAULT_SECONDS
 end
 
-function Cli:show(data, command)
-  return self:out(render.render(data, command,
-    { tty = self.stdio.is_tty, json = self.json, width = self.stdio.width, iso = clock.iso }))
+-- The effects of a dry run come behind what the real one would show.
+function Cli:show(data, command, effects)
+  local options = { tty = self.stdio.is_tty, json = self.json, width = self.stdio.width, iso = clock.iso }
+  local shown = render.render(data, command, options)
+  if effects then
+    shown = shown .. render.effects(effects, options)
+  end
+  return self:out(shown)
 end
 
 -- Any other verb: describe and the command over one connection.
@@ -202,7 +207,7 @@ function Cli:verb(words)
   if not conn then
     return self:unreachable(words, e)
   end
-  local commands, parsed, data
+  local commands, parsed, data, effects
   commands, e = self:describe(conn)
   if not commands then
     return self:fail(words[1], e)
@@ -215,11 +220,11 @@ function Cli:verb(words)
   end
   self.json = self.json or parsed.json
   self:set_timeout(parsed.timeout)
-  data, e = self:request(conn, parsed.request, patience(parsed.command))
+  data, e, effects = self:request(conn, parsed.request, patience(parsed.command))
   if data == nil then
     return self:fail(words[1], e or err.new("BadReply", "the reply holds no data"))
   end
-  return self:show(data, parsed.command)
+  return self:show(data, parsed.command, effects)
 end
 
 function Cli:set_timeout(timeout)

@@ -24,10 +24,15 @@ local function log_errors(what, errors)
   end
 end
 
---- Build a new generation and swap it in.
+--- Build a new generation and swap it in; with dry_run only build it.
 -- @return { generation, scripts } | nil, err(ReloadFailed) with errors, every one of them
-function M.reload()
-  local gen, errors = scripts.swap()
+function M.reload(dry_run)
+  local gen, errors
+  if dry_run then
+    gen, errors = scripts.build()
+  else
+    gen, errors = scripts.swap()
+  end
   if not gen then
     log_errors("reload", errors)
     local e = err.new("ReloadFailed", "%d script(s) are broken; the old ones go on", #errors)
@@ -36,6 +41,9 @@ function M.reload()
       e.errors[i] = { code = broken.code, message = broken.message, where = broken.where }
     end
     return nil, e
+  end
+  if dry_run then
+    return { generation = scripts.current().number + 1, scripts = #gen.entries }
   end
   log.info("daemon", "scripts loaded", { generation = gen.number, scripts = #gen.entries })
   return { generation = gen.number, scripts = #gen.entries }

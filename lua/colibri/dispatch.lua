@@ -5,6 +5,7 @@
 
 local clock = require "core.clock"
 local context = require "colibri.context"
+local effects_dry = require "colibri.effects_dry"
 local err = require "colibri.err"
 local hooks = require "colibri.hooks"
 local json = require "core.json"
@@ -15,7 +16,7 @@ local task = require "core.task"
 
 local M = {}
 
-local REPLY = json.ordered { "ok", "id", "data", "error" }
+local REPLY = json.ordered { "ok", "id", "data", "error", "effects" }
 local ERROR = json.ordered { "code", "message", "where", "op", "cause", "errors", "traceback" }
 
 local last_request = 0
@@ -23,7 +24,7 @@ local last_request = 0
 -- Codes by which a caller sees that a script is at fault, not the request.
 local SCRIPT_FAULT = { ScriptError = true, BudgetExceeded = true, MemoryExceeded = true, BadValue = true }
 
-local function error_reply(conn, e)
+local function error_reply(conn, e, effects)
   if not err.is(e) then
     e = err.new("ScriptError", "%s", tostring(e))
   end
@@ -32,7 +33,7 @@ local function error_reply(conn, e)
     cause = err.is(e.cause) and tostring(e.cause) or nil,
     traceback = conn.trace and e.traceback or nil,
   }
-  return setmetatable({ ok = false, id = conn.id, error = setmetatable(out, ERROR) }, REPLY)
+  return setmetatable({ ok = false, id = conn.id, effects = effects, error = setmetatable(out, ERROR) }, REPLY)
 end
 
 local function log_failure(conn, e)
@@ -112,6 +113,11 @@ local function run(conn, request)
   conn.ctx = ctx
   local args, e = command.check(request)
   local ok = args
+  local dry <close> = ok and args.dry_run == true and command.access == "change" and effects_dry.new(ctx) or nil
+  if dry then
+    ctx = dry.ctx
+    conn.ctx = ctx
+  end
   if ok then
     ok, e = authorize(gen, ctx, command, args)
   end
@@ -119,9 +125,12 @@ local function run(conn, request)
     if command.access == "change" then
       ctx.audit:finish(args or {}, e.code)
     end
-    return nil, e
+    return nil, e, dry and dry.effects
   end
   task.deadline(command.timeout or sys.conf.request_timeout)
+  if args.dry_run ~= nil and command.dry_run_added then
+    args.dry_run = nil -- the command itself knows nothing of it
+  end
   local data
   data, e = command.run(ctx, args)
   if command.access == "change" then
@@ -130,7 +139,7 @@ local function run(conn, request)
   if data == nil and e == nil then
     e = err.new("ScriptError", "command '%s' returned nothing", command.name)
   end
-  return data, e
+  return data, e, dry and dry.effects
 end
 
 --- One request.
@@ -146,19 +155,19 @@ function M.handle(conn, request, bad)
     return error_reply(conn, err.new(code, "%s", bad.message))
   end
   local started = log.debugging and clock.monotonic()
-  local data, e = run(conn, request)
+  local data, e, effects = run(conn, request)
   if e ~= nil then
     if not err.is(e) then
       e = err.new("ScriptError", "%s", tostring(e))
     end
     log_failure(conn, e)
-    return error_reply(conn, e)
+    return error_reply(conn, e, effects)
   end
   if started then
     log.debug("dispatch", "done", { request = conn.request_id, command = conn.command,
       ms = (clock.monotonic() - started) * 1000 })
   end
-  return setmetatable({ ok = true, id = conn.id, data = data }, REPLY)
+  return setmetatable({ ok = true, id = conn.id, data = data, effects = effects }, REPLY)
 end
 
 return M

@@ -267,7 +267,14 @@ end
 -- @return result { result = "provisioned|unchanged|skipped|refused|failed|dry-run", code, keys, change?,
 --   names?, added?, removed?, changed?, message? }
 function M.run(ctx, tenant_id, how)
-  local result = run(ctx, tenant_id, how)
+  local result
+  if how.dry_run and ctx.dry_run then
+    -- Nothing of this ctx writes, so the whole way can be gone, to its end.
+    result = run(ctx, tenant_id, setmetatable({ dry_run = false }, { __index = how }))
+    result.result = result.code == json.null and "dry-run" or result.result
+  else
+    result = run(ctx, tenant_id, how)
+  end
   local fields = { tenant = tenant_id, result = result.result, keys = result.keys }
   if result.code == json.null then
     log.info("provision", "vault provision complete", fields)

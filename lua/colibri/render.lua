@@ -238,4 +238,45 @@ function M.render(data, command, opts)
   return #lines > 0 and table.concat(lines, "\n") .. "\n" or ""
 end
 
+-- "update tenants tenant_id=a", "write /jails/a/root/.env (K)", "run /bin/x y"
+local function effect_line(effect)
+  local words = { text.escape(tostring(effect.action or effect.effect)) }
+  local function add(v)
+    words[#words + 1] = text.escape(type(v) == "table" and encode(v) or tostring(v))
+  end
+  for _, name in ipairs { "table", "path", "agent_id" } do
+    if effect[name] ~= nil then
+      add(effect[name])
+    end
+  end
+  for _, name in ipairs { "argv", "keys" } do
+    if type(effect[name]) == "table" then
+      add(table.concat(effect[name], " "))
+    end
+  end
+  if effect.rows then
+    add(("(%s rows)"):format(tostring(effect.rows)))
+  elseif is_object(effect.row) then
+    add(effect.row.tenant_id or effect.row.agent_id or effect.row)
+    if effect.row.status ~= nil and effect.action ~= "delete" then
+      add("(" .. tostring(effect.row.status) .. ")")
+    end
+  end
+  return "  " .. table.concat(words, " ")
+end
+
+--- What a dry run told as text: for people under a heading, one a line.
+-- @param effects list of objects: docs/PROTOCOL.md, Dry run
+-- @param opts as for render
+function M.effects(effects, opts)
+  if not opts.tty or opts.json then
+    return M.render(effects, nil, opts)
+  end
+  local lines = { #effects > 0 and "would change:" or "would change nothing" }
+  for _, effect in ipairs(effects) do
+    lines[#lines + 1] = effect_line(is_object(effect) and effect or { effect = "?" })
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
 return M

@@ -5,6 +5,7 @@
 -- generation, only a list of errors; a broken override never falls back to the
 -- shipped script in silence.
 
+local effects_dry = require "colibri.effects_dry"
 local err = require "colibri.err"
 local hook_order = require "colibri.hook_order"
 local params = require "colibri.params"
@@ -197,6 +198,7 @@ end
 local function add_aliases(gen, errors)
   for name, def in pairs(gen.commands) do
     def.name = name
+    def.params, def.dry_run_added = effects_dry.declare(def)
     def.check = params.compile(def.params or {})
   end
   for name, def in pairs(gen.commands) do

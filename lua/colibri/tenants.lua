@@ -226,6 +226,15 @@ end
 --   err(TenantNotFound, TargetEscapesRoot, NotRegular, ...)
 function Tenants:unprovision(tenant_id, dry_run)
   local ctx = self.ctx
+  if dry_run and ctx.dry_run then
+    -- Nothing of this ctx writes, so the whole way can be gone, to its end.
+    local before = self:get(tenant_id)
+    local out, why = self:unprovision(tenant_id)
+    if out then
+      out.result, out.env, out.status = "dry-run", out.env == "removed" and "present" or out.env, before.status
+    end
+    return out, why
+  end
   local _ <close> = provision.turn(tenant_id)
   local row, e = self:get(tenant_id)
   local env

@@ -293,6 +293,6 @@ function Vaults:status()
     sessions = self.sessions, last_error = self.last_error }
 end
 
-checked.methods(Vaults, "vault", { fetch = "string", status = "" })
+checked.methods(Vaults, "vault", { fetch = "string number?", status = "" })
 
 return M

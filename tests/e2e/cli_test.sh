@@ -177,7 +177,7 @@ is "the old scripts go on" "$(colibri nap 0)" '{"slept":0}'
 
 # --- usage ---
 
-REGISTER='usage: colibri register-tenant TENANT_ID JAIL_ROOT_PATH COLLECTION_ID [--env-owner OWNER] [--update]'
+REGISTER='usage: colibri register-tenant TENANT_ID JAIL_ROOT_PATH COLLECTION_ID [--env-owner OWNER] [--update] [--dry-run]'
 colibri_is "an argument is missing: 2" 2 "" "colibri: register-tenant: Usage: JAIL_ROOT_PATH is missing
 $REGISTER" register-tenant t1
 colibri_is "an argument too many: 2" 2 "" "colibri: register-tenant: Usage: unexpected argument: 'more'

@@ -21,7 +21,7 @@ local kit_agents = require "colibri.kit.agents"
 local kit_proc = require "colibri.kit.proc"
 local kit_server = require "colibri.kit.server"
 local kit_vault = require "colibri.kit.vault"
-local modules = require "colibri.kit.modules"
+local modules = require "colibri.modules"
 local spy = require "colibri.kit.spy"
 
 local M = {}

@@ -21,6 +21,7 @@
 ---@field uid? integer owner, set before the first byte
 ---@field gid? integer group
 ---@field exclusive? boolean fail with `Exists` when it is there
+---@field dry_run? boolean only say what it would be
 
 ---how to write a `.env`
 ---@class (exact) colibri.EnvOptions

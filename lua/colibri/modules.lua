@@ -1,9 +1,9 @@
--- kit/modules.lua - the library once more, on other bindings.
+-- modules.lua - the library once more, on other bindings.
 --
--- A world of the test kit (kit/world.lua) runs the shipped library unchanged,
--- in instances of its own, in which `require "core.clock"` and some others give
--- fakes. So nothing in the library has to know that it is tested, and worlds
--- do not see each other.
+-- A dry run (effects_dry.lua) and a world of the test kit (kit/world.lua) run
+-- the shipped library unchanged, in instances of its own, in which
+-- `require "core.fs"` and some others give something else. So nothing in the
+-- library has to know, nothing can go past it, and instances share no state.
 
 local script = require "core.script"
 local sys = require "core.sys"

@@ -1,0 +1,295 @@
+-- A dry run changes nothing, and its report equals what the real run then does:
+-- random stores, vaults, jail trees and commands.
+-- COLIBRI_TEST_DRY_RUNS commands (40), COLIBRI_TEST_SEED to repeat a failure.
+local t = require "colibri.test"
+local clock = require "core.clock"
+local proc = require "core.proc"
+local render = require "colibri.render"
+
+local RUNS = tonumber(proc.environ "COLIBRI_TEST_DRY_RUNS") or 40
+local SEED = tonumber(proc.environ "COLIBRI_TEST_SEED") or math.floor(clock.now() * 1000) % 1000000
+
+local state = SEED
+local function random(n)
+  state = (state * 1103515245 + 12345) % 2147483648
+  return state // 65536 % n + 1
+end
+
+local function one_of(list)
+  return list[random(#list)]
+end
+
+-- A site's own change command gets dry_run for free, with all effects of ctx.
+local SITE = {
+  ["commands/custom.lua"] = [[
+return { api = 1, summary = "x", access = "change", params = { { "tenant_id", "name", required = true } },
+  run = function(ctx, args)
+    local row, e = ctx.tenants:get(args.tenant_id)
+    if not row then return nil, e end
+    local root <close>, why = ctx.fs.open(ctx.conf.jail_root_base, row.jail_root_path)
+    if not root then return nil, why end
+    local made, no = root:mkdir("cache")
+    if not made and no.code ~= "Exists" then return nil, no end
+    root:write("note", "n", { mode = 0x180 })
+    local removed = root:unlink("old")
+    ctx.db:write(function(tx) return tx:exec("UPDATE tenants SET last_error = 'a' WHERE tenant_id = ?", args.tenant_id) end)
+    ctx.db:write(function(tx) return tx:exec("UPDATE tenants SET last_error = last_error || 'b' WHERE last_error = 'a'") end)
+    local seen = ctx.tenants:get(args.tenant_id).last_error
+    if seen == "abb" then return nil, { code = "Odd", message = "never" } end
+    local r = ctx.proc.run { "/usr/bin/tool", args.tenant_id }
+    return { removed = removed, seen = seen, code = r.code }
+  end }]],
+}
+
+-- What may change: rows by table and key, files by path.
+local KEYS = { tenants = { "tenant_id" }, agents = { "agent_id" }, env_keys = { "tenant_id", "key" } }
+local function snapshot(w)
+  local rows, files = {}, {}
+  for name, keys in pairs(KEYS) do
+    for _, row in ipairs(w.db:all("SELECT * FROM " .. name)) do
+      local key = name
+      for _, column in ipairs(keys) do
+        key = key .. " " .. row[column]
+      end
+      row.print = nil
+      rows[key] = row
+    end
+  end
+  for i = 1, 6 do
+    for _, file in ipairs { ".env", "note", "old", "cache" } do
+      for _, root in ipairs { "root", "other" } do
+        local path = ("jails/t%d/%s/%s"):format(i, root, file)
+        local st = w:stat(path)
+        files[w.dir .. "/" .. path] = st and (st.type == "dir" and "dir" or w:read(path)) or nil
+      end
+    end
+  end
+  return { rows = rows, files = files, starts = #w.agents.list, runs = #w.proc.runs }
+end
+
+local function same(a, b)
+  for key, value in pairs(a) do
+    if b[key] ~= value then
+      return false
+    end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then
+      return false
+    end
+  end
+  return true
+end
+
+-- What cannot be known before: ids and pids of agents.
+local function blur(text)
+  return (text:gsub("%x%x%x%x%x%x%x%x%-%x+%-%x+%-%x+%-%x+", "ID"):gsub("session%-%x+", "SESSION"))
+end
+
+local function row_text(row)
+  local parts = {}
+  for key, value in pairs(row) do
+    if key ~= "pid" then
+      parts[#parts + 1] = key .. "=" .. tostring(value)
+    end
+  end
+  table.sort(parts)
+  return table.concat(parts, ",")
+end
+
+-- Both as sorted lists of texts.
+local function differences(before, after)
+  local out = {}
+  for _, key in ipairs { "rows", "files" } do
+    for name, old in pairs(before[key]) do
+      local new = after[key][name]
+      if new == nil then
+        out[#out + 1] = key == "rows" and blur("delete " .. name) or "remove " .. name
+      elseif key == "rows" and not same(old, new) then
+        out[#out + 1] = blur("update " .. name:match("^%S+") .. " " .. row_text(new))
+      elseif key == "files" and old ~= new then
+        out[#out + 1] = "write " .. name
+      end
+    end
+    for name, new in pairs(after[key]) do
+      if before[key][name] == nil then
+        out[#out + 1] = key == "rows" and blur("insert " .. name:match("^%S+") .. " " .. row_text(new))
+          or (new == "dir" and "mkdir " or "write ") .. name
+      end
+    end
+  end
+  for _ = before.starts + 1, after.starts do
+    out[#out + 1] = "start"
+  end
+  for _ = before.runs + 1, after.runs do
+    out[#out + 1] = "run"
+  end
+  table.sort(out)
+  return out
+end
+
+local function told(effects, before)
+  local out = {}
+  for _, effect in ipairs(effects) do
+    if effect.effect == "store" then
+      local key = effect.table
+      for _, column in ipairs(KEYS[effect.table]) do
+        key = key .. " " .. effect.row[column]
+      end
+      if effect.action == "delete" then
+        out[#out + 1] = blur("delete " .. key)
+      elseif effect.action ~= "update" or not before.rows[key] or not same(before.rows[key], effect.row) then
+        out[#out + 1] = blur(effect.action .. " " .. effect.table .. " " .. row_text(effect.row))
+      end
+    elseif effect.effect == "file" then
+      out[#out + 1] = effect.action .. " " .. effect.path
+    elseif effect.effect ~= "stop" and effect.effect ~= "reload" then
+      out[#out + 1] = effect.effect
+    end
+  end
+  table.sort(out)
+  return out
+end
+
+-- A random command.
+local function request(w)
+  local name = "t" .. random(6)
+  local root = w.base .. "/" .. name .. "/root"
+  local kind = random(10)
+  if kind <= 2 then
+    return { cmd = "register-tenant", tenant_id = name, collection_id = name, update = random(2) == 1,
+      jail_root_path = w.base .. "/" .. name .. (random(4) == 1 and "/other" or "/root") }
+  elseif kind == 3 then
+    return { cmd = "delete-tenant", tenant_id = name, purge_env = random(2) == 1 }
+  elseif kind <= 5 then
+    return one_of { { cmd = "provision-tenant", tenant_id = name }, { cmd = "provision-tenant", tenant_id = name },
+      { cmd = "unprovision-tenant", tenant_id = name }, { cmd = "provision-tenant", all = true } }
+  elseif kind <= 7 then
+    return { cmd = "spawn-agent", provider = one_of { "local", "local", "nosuch" }, model = one_of { "/bin/x", "y" },
+      jail_name = name, jail_root = root, provision = one_of { "after", "before" } }
+  elseif kind == 8 then
+    local rows = w.db:all("SELECT agent_id FROM agents")
+    return { cmd = "stop-agent", agent_id = #rows > 0 and one_of(rows).agent_id or "nobody" }
+  elseif kind == 9 then
+    return { cmd = one_of { "reload", "custom" }, tenant_id = name }
+  end
+  return { cmd = "custom", tenant_id = name }
+end
+
+-- A random change of the world around.
+local function stir(w)
+  local name = "t" .. random(6)
+  local kind = random(6)
+  if kind == 1 then
+    w:collection(name, nil)
+  elseif kind == 2 then
+    w.vault:fail(one_of { "VaultUnreachable", "ItemAmbiguous" }, name)
+  elseif kind == 3 then
+    w.vault:ok()
+  else
+    local values = {}
+    for _ = 1, random(3) do
+      values["K" .. random(4)] = "v" .. random(3)
+    end
+    w:collection(name, values)
+  end
+  if random(4) == 1 then
+    w:tree { ["jails/" .. name .. "/root/old"] = "x" }
+  end
+end
+
+local function world()
+  local w = t.site(SITE)
+  w.proc:on("tool", {})
+  for i = 1, 5 do -- t6 has no root
+    w:tree { ["jails/t" .. i .. "/root/"] = true, ["jails/t" .. i .. "/other/"] = true }
+  end
+  return w
+end
+
+local function copy(request_, dry)
+  local out = { dry_run = dry or nil }
+  for key, value in pairs(request_) do
+    if request_.cmd ~= "reload" or key ~= "tenant_id" then
+      out[key] = value
+    end
+  end
+  return out
+end
+
+t.test("a dry run's report equals what the real run then does", function()
+  local w <close> = world()
+  local good, changes = 0, 0
+  for i = 1, RUNS do
+    stir(w)
+    local asked = request(w)
+    local what = ("seed %d, run %d: %s %s"):format(SEED, i, asked.cmd, tostring(asked.tenant_id or asked.jail_name or asked.all))
+    local before = snapshot(w)
+    local dry = w:send(copy(asked, true)):reply()
+    t.eq(differences(before, snapshot(w)), {}, what .. ": the dry run changed something")
+    local last = w.db:one("SELECT result FROM audit ORDER BY id DESC LIMIT 1")
+    t.eq(last.result, dry.ok and "dry-run" or dry.error.code, what)
+    local real = w:send(copy(asked)):reply()
+    local changed = differences(before, snapshot(w))
+    t.eq(dry.ok, real.ok, what .. ": " .. tostring((dry.error or real.error or {}).message))
+    t.eq(told(dry.effects or {}, before), changed, what)
+    t.eq(real.effects, nil)
+    if dry.ok then
+      good, changes = good + 1, changes + #changed
+    else
+      t.eq(dry.error.code, real.error.code, what)
+    end
+  end
+  t.ok(good > RUNS / 4 and changes > RUNS / 4, ("seed %d: only %d of %d went well"):format(SEED, good, RUNS))
+end)
+
+t.test("every command that changes things takes dry_run, and no other", function()
+  local w <close> = world()
+  for _, command in ipairs(w:call("describe").commands) do
+    local n = 0
+    for _, p in ipairs(command.params) do
+      n = n + (p.name == "dry_run" and 1 or 0)
+    end
+    t.eq(n, command.access == "change" and 1 or 0, command.name)
+  end
+  t.err("BadParameter", w:call("list-tenants", { dry_run = true }))
+end)
+
+t.test("hooks run in a dry run, and may refuse it", function()
+  local w <close> = t.site { ["hooks/spawn_before/no.lua"] = [[
+return { api = 1, summary = "x", run = function(ctx, event)
+  ctx.db:write(function(tx) return tx:exec("DELETE FROM tenants") end)
+  if event.model == "/bad" then return false, { code = "NoBad", message = "x" } end
+end }]] }
+  w:tenant("a")
+  t.err("NoBad", w:call("spawn-local", { model = "/bad", dry_run = true }))
+  local reply = w:send({ cmd = "spawn-local", model = "/good", dry_run = true }):reply()
+  t.eq({ reply.effects[1].effect, reply.effects[1].action, reply.effects[1].row.tenant_id }, { "store", "delete", "a" })
+  t.eq({ #w:call("list-tenants"), #w.agents.list }, { 1, 0 })
+end)
+
+t.test("nothing real can be reached through the ctx of a dry run", function()
+  local w <close> = t.site { ["commands/peek.lua"] = [[
+return { api = 1, summary = "x", access = "change", run = function(ctx)
+  local out = ctx.json.array {}
+  for _, path in ipairs { "db.db", "vault.ctx", "vault.adapter_ctx", "vault.close", "audit.ctx", "fs.root" } do
+    local a, b = path:match("(.*)%.(.*)")
+    if ctx[a][b] ~= nil then out[#out + 1] = path end
+  end
+  local _, e = ctx.fs.remove_tree("/tmp/x")
+  out[#out + 1] = e.code
+  local _, no = ctx.fs.scratch("x")
+  out[#out + 1] = no.code
+  return out
+end }]] }
+  t.eq(w:call("peek", { dry_run = true }), { "DryRun", "DryRun" })
+end)
+
+t.test("the effects as text", function()
+  local effects = { { effect = "store", action = "update", table = "tenants", row = { tenant_id = "a", status = "active" } },
+    { effect = "file", action = "write", path = "/j/\27/.env", keys = { "A", "B" } }, { effect = "start", agent_id = "x",
+      argv = { "/bin/x", "y" } }, { effect = "reload" } }
+  t.eq(render.effects(effects, { tty = true }), "would change:\n  update tenants a (active)\n  write /j/\\x1b/.env A B\n" ..
+    "  start x /bin/x y\n  reload\n")
+  t.eq(render.effects({}, { tty = true }), "would change nothing\n")
+end)
