@@ -146,7 +146,9 @@ loop_run_stage(struct loop *l, enum loop_stage stage, double begin)
 			before = after;
 			d->cb(d->arg);
 			after = loop_now_fresh(l);
-			if (after - before > SLOW_SECONDS)
+			/* task.c tells about tasks, and knows more. */
+			if (after - before > SLOW_SECONDS &&
+			    stage != LOOP_TASKS)
 				log_warn("loop", "a callback of stage %s took "
 				    "%.3f s", names[stage], after - before);
 		}

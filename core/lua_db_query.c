@@ -242,6 +242,7 @@ lua_db_query(lua_State *L, struct ldb *o, bool many, bool change)
 {
 	int owner = lua_gettop(L), status;
 	struct query q = { .db = o->db, .owner = o, .many = many };
+	struct lua_db_limit limit;
 	struct err e = ERR_INIT;
 
 	if (o->nshapes >= MAX_SHAPES)
@@ -254,9 +255,11 @@ lua_db_query(lua_State *L, struct ldb *o, bool many, bool change)
 	lua_pushlightuserdata(L, &q);
 	lua_getiuservalue(L, owner, 1);
 	lua_pushvalue(L, 2);
+	lua_db_limit_begin(&limit, q.stmt);
 	status = lua_pcall(L, 3, 1, 0);
 	if (status == LUA_OK && q.rc != SQLITE_ROW && q.rc != SQLITE_DONE)
 		db_error(q.db, q.stmt, "query", &e);
+	lua_db_limit_end(&limit, &e);
 	db_finish(q.db, q.stmt);
 	o->busy--;
 	if (status != LUA_OK)
@@ -272,6 +275,7 @@ lua_db_exec(lua_State *L, struct ldb *o)
 	sqlite3_stmt *stmt;
 	sqlite3_int64 before;
 	lua_Integer changes = 0;
+	struct lua_db_limit limit;
 	sqlite3 *c;
 	int rc;
 
@@ -280,12 +284,14 @@ lua_db_exec(lua_State *L, struct ldb *o)
 		return lx_fail(L, &e);
 	c = sqlite3_db_handle(stmt);
 	before = sqlite3_total_changes(c);
+	lua_db_limit_begin(&limit, stmt);
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
 		continue;
 	if (rc != SQLITE_DONE)
 		db_error(d, stmt, "change", &e);
 	else if (sqlite3_total_changes(c) != before)
 		changes = sqlite3_changes(c);	/* else: an older one's */
+	lua_db_limit_end(&limit, &e);
 	db_finish(d, stmt);
 	if (rc != SQLITE_DONE)
 		return lx_fail(L, &e);

@@ -20,6 +20,7 @@
 #include "lua_json_priv.h"
 #include "lua_open.h"
 #include "lx.h"
+#include "task.h"
 #include "utf8.h"
 #include "vm.h"
 #include "vm_load.h"
@@ -304,6 +305,7 @@ ljson_decode(lua_State *L)
 	struct err e = ERR_INIT;
 
 	lx_checknargs(L, 1);
+	task_charge(L, (int64_t)len / 2);
 	if (lua_json_decode(L, text, len, &e) != 0)
 		return lx_fail(L, &e);
 	return 1;
@@ -335,6 +337,7 @@ ljson_encode(lua_State *L)
 	if (lua_json_encode(L, 1, b, &e) != 0)
 		return lx_fail(L, &e);
 	lua_pushlstring(L, b->len > 0 ? b->data : "", b->len);
+	task_charge(L, (int64_t)b->len / 2);
 	buf_free(b);
 	return 1;
 }

@@ -18,6 +18,7 @@
 #include "lua_json_priv.h"
 #include "lx.h"
 #include "utf8.h"
+#include "vm.h"
 
 #define ENC_DEPTH	64
 #define ENC_MEMBERS	64	/* of an object, without an allocation */
@@ -308,12 +309,30 @@ enc_table(lua_State *L, int idx, struct buf *out, int depth, struct err *e)
 	    enc_object(L, idx, order, out, depth, e);
 }
 
+/* The most bytes of one text: what a client may leave unread. */
+static size_t
+enc_max(lua_State *L)
+{
+	return (size_t)vm_conf(vm_of(L))->max_output;
+}
+
+static int
+enc_too_large(lua_State *L, struct err *e)
+{
+	return err_set(e, "BadValue", "more than %zu bytes of json",
+	    enc_max(L));
+}
+
 static int
 enc_value(lua_State *L, int idx, struct buf *out, int depth, struct err *e)
 {
 	const char *s;
 	size_t len;
 
+	/* A table may stand in many places: what is small in memory may be
+	 * endless as text. What others left in out is as large at most. */
+	if (out->len / 2 > enc_max(L))
+		return enc_too_large(L, e);
 	switch (lua_type(L, idx)) {
 	case LUA_TBOOLEAN:
 		buf_add_str(out, lua_toboolean(L, idx) ? "true" : "false");
@@ -354,7 +373,8 @@ lua_json_encode(lua_State *L, int idx, struct buf *out, struct err *e)
 	int top = lua_gettop(L);
 
 	idx = lua_absindex(L, idx);
-	if (enc_value(L, idx, out, 0, e) == 0)
+	if (enc_value(L, idx, out, 0, e) == 0 &&
+	    (out->len - len <= enc_max(L) || enc_too_large(L, e) == 0))
 		return 0;
 	lua_settop(L, top);
 	out->len = len;

@@ -432,12 +432,12 @@ ltask_deadline(lua_State *L)
 	return 0;
 }
 
-/* task.arm(): from here on the running task is counted, paused and killed */
+/* task.arm(entry): from here on the running task is counted, paused and killed;
+ * entry says where the code stands that is called */
 static int
 ltask_arm(lua_State *L)
 {
-	lx_checknargs(L, 0);
-	task_arm(L);
+	task_arm(L, luaL_checkstring(L, 1));
 	return 0;
 }
 

@@ -299,6 +299,7 @@ task_run(struct task *t)
 	t->memory = vm_allowance(t->vm);
 	vm_set_allowance(t->vm, INT64_MAX);
 	ts->running = NULL;
+	task_slice_end(ts, t, status == LUA_YIELD);
 	if (status == LUA_YIELD) {
 		bool paused = t->paused;
 
@@ -329,6 +330,7 @@ task_drain(void *arg)
 	struct task *t;
 	int n = 0;
 
+	task_slice_begin(ts);
 	while ((t = TAILQ_FIRST(&ts->ready)) != NULL) {
 		if ((++n & 63) == 0 &&
 		    loop_now_fresh(vm_loop(ts->vm)) >= end) {

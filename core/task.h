@@ -93,8 +93,9 @@ void task_cancel(struct task *t);
 void task_set_deadline(struct task *t, double seconds);
 
 /* From here on the running task is counted, paused and killed: called before
- * code of a site runs. L is the coroutine that runs. */
-void task_arm(lua_State *L);
+ * code of a site runs. L is the coroutine that runs; entry says where that code
+ * stands ("site/hooks/x/y.lua:3"; copied), for what can be told no better. */
+void task_arm(lua_State *L, const char *entry);
 
 /*
  * For C code that works long on behalf of a script: `units` more have been

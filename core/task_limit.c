@@ -13,9 +13,11 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "log.h"
 #include "lx.h"
 #include "task_priv.h"
 
+#define SLOW_SECONDS	0.050	/* a slice that is worth a line in the log */
 #define UNSEEN_MAX	10000	/* units of C code between two looks */
 #define HOOK_BYTES	(16 * 1024 * 1024) /* of strings, between two looks */
 #define STUCK_SECONDS	0.030	/* CPU time where it cannot be paused */
@@ -124,13 +126,74 @@ task_out_of_memory(struct vm *vm, bool final)
 	}
 }
 
+/* --- slices that took too long --- */
+
+/* Cheap, and exact to some milliseconds: that is enough here. */
+static double
+coarse_now(void)
+{
+#ifdef CLOCK_MONOTONIC_COARSE
+	const clockid_t id = CLOCK_MONOTONIC_COARSE;
+#else
+	const clockid_t id = CLOCK_MONOTONIC_FAST;
+#endif
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+void
+task_slice_begin(struct tasks *ts)
+{
+	ts->slice_begin = coarse_now();
+}
+
+/* Write "file:line" of the innermost Lua function of L to buf. */
+static void
+place(lua_State *L, char *buf, size_t size)
+{
+	lua_Debug ar;
+	int level;
+
+	for (level = 0; lua_getstack(L, level, &ar); level++) {
+		lua_getinfo(L, "Sl", &ar);
+		if (ar.currentline > 0) {
+			snprintf(buf, size, "%s:%d", ar.short_src,
+			    ar.currentline);
+			return;
+		}
+	}
+}
+
+void
+task_slice_end(struct tasks *ts, struct task *t, bool suspended)
+{
+	double now = coarse_now(), took = now - ts->slice_begin;
+
+	ts->slice_begin = now;
+	if (took > SLOW_SECONDS) {
+		if (ts->late[0] == '\0' && suspended)
+			place(t->inner != NULL ? t->inner : t->co, ts->late,
+			    sizeof(ts->late));
+		log_warn("task", "%s kept the loop busy for %.3f s at %s",
+		    t->name, took, ts->late[0] != '\0' ? ts->late :
+		    t->entry[0] != '\0' ? t->entry : "?");
+	}
+	ts->late[0] = '\0';
+}
+
+/* --- looking and stopping --- */
+
 /* The budget and the clock: is there a reason to kill t? Returns now. */
 static double
-look(struct tasks *ts, struct task *t, int64_t units)
+look(lua_State *L, struct tasks *ts, struct task *t, int64_t units)
 {
 	double now = loop_now_fresh(vm_loop(t->vm));
 
 	ts->unseen = 0;
+	if (now > ts->slice_end + SLOW_SECONDS / 2 && ts->late[0] == '\0')
+		place(L, ts->late, sizeof(ts->late));
 	if (t->instructions != INT64_MAX) {
 		t->instructions -= units;
 		if (t->instructions < 0 && t->kill == NULL)
@@ -185,7 +248,7 @@ task_hook(lua_State *L, lua_Debug *ar)
 
 	if (t == NULL)
 		return;
-	now = look(ts, t, lua_gethookcount(L) + ts->unseen);
+	now = look(L, ts, t, lua_gethookcount(L) + ts->unseen);
 	if (t->state == TASK_CLOSING) {
 		close_budget(L, t);
 		return;
@@ -235,7 +298,7 @@ task_charge(lua_State *L, int64_t units)
 		ts->unseen = 0;
 		return false;
 	}
-	now = look(ts, t, ts->unseen);
+	now = look(L, ts, t, ts->unseen);
 	if (t->state == TASK_CLOSING) {
 		close_budget(L, t);
 		return false;
@@ -287,12 +350,13 @@ task_big_string(struct vm *vm, size_t size)
 }
 
 void
-task_arm(lua_State *L)
+task_arm(lua_State *L, const char *entry)
 {
 	struct task *t = task_running(vm_of(L));
 
 	if (t == NULL)
 		return;
+	snprintf(t->entry, sizeof(t->entry), "%s", entry);
 	if (lua_gethook(L) == NULL)
 		task_set_hook(t, L);
 	if (lua_gethook(t->co) == NULL)

@@ -31,6 +31,7 @@ struct task {
 	const char *kill;		/* code of a kill that must happen */
 	char where[LUA_IDSIZE + 16];	/* file:line it was found at */
 	char oom_where[LUA_IDSIZE + 16]; /* where memory was refused last */
+	char entry[LUA_IDSIZE + 16];	/* the site's function that was called */
 	bool failed;			/* the body raised; see task_main() */
 	int nowait_calls;		/* resumes below a C call that can't yield */
 	int64_t instructions;		/* left; INT64_MAX: no budget */
@@ -54,6 +55,8 @@ struct tasks {
 	double slice_end;		/* monotonic: when to pause */
 	double stuck_since;		/* CPU time: it could not be paused */
 	int64_t unseen;			/* units charged since the last look */
+	double slice_begin;		/* coarse; see task_slice_end() */
+	char late[LUA_IDSIZE + 16];	/* where it was found to be late */
 	const char *nowait;		/* why waiting is not allowed now */
 	bool collect_always;		/* tests: full collection at each wait */
 	TAILQ_HEAD(task_queue, task) ready;
@@ -88,6 +91,11 @@ bool task_is_out_of_memory(const struct task *t);
  * in L1. May raise on memory. */
 void task_push_kill(lua_State *L, struct task *t, lua_State *L1, int level);
 void task_arm_deadline(struct task *t);
+
+/* Around each resume: a slice that took too long is logged with script and
+ * line. suspended: the stack still shows where it is. */
+void task_slice_begin(struct tasks *ts);
+void task_slice_end(struct tasks *ts, struct task *t, bool suspended);
 
 /* Give a coroutine of t the hook that counts, preempts and kills. */
 void task_set_hook(struct task *t, lua_State *co);

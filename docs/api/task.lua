@@ -25,7 +25,7 @@ here`. Children end with their parent.]],
       "a task that belongs to nobody and has no budget", internal = true },
     { "task.waiter(): Waiter", "what locks and queues are made of", internal = true },
     { "task.self(): table?", "`{ id, name }` of the running task", internal = true },
-    { "task.arm()", "from here on the running task is counted, paused and killed", internal = true },
+    { "task.arm(entry: string)", "from here on the running task is counted, paused and killed; `entry` is where the code stands", internal = true },
     { "task.deadline(seconds: number)", "of the running task, from now; 0: none", internal = true },
     { "task.count(): integer, integer", "how many tasks and waits there are", internal = true },
 

@@ -119,8 +119,9 @@ end
 local function arm(def)
   for key, fn in pairs(def) do
     if type(fn) == "function" then
+      local where = script.where(fn)
       def[key] = function(...)
-        task.arm()
+        task.arm(where)
         return fn(...)
       end
     end

@@ -238,6 +238,45 @@ for _, case in ipairs(LONG) do
   end)
 end
 
+t.test("a value that is endless as JSON is refused, as a reply and as a text", function()
+  local doubling = "local v, s = { 1 }, ('x'):rep(1 << 20)\nfor i = 1, 60 do v = { v, v } end\n"
+  local d <close> = daemon { ["site/commands/reply.lua"] = boom(doubling .. "if true then return v end"),
+    ["site/commands/list.lua"] = boom(doubling .. "local r = {}\nfor i = 1, 10000 do r[i] = s end\nif true then return r end"),
+    ["site/commands/text.lua"] = boom(doubling .. "local text, e = ctx.json.encode(v)\n" ..
+      "assert(not text and e.code == 'BadValue')\nassert(not ctx.json.decode(('['):rep(65) .. (']'):rep(65)))"),
+    ["site/commands/boom.lua"] = boom(doubling .. "while true do ctx.json.encode(s) end") }
+  for cmd, code in pairs { reply = "BadValue", list = "BadValue", boom = "BudgetExceeded", text = false } do
+    local reply = beside(d, { cmd = cmd })
+    if t.ok(reply, cmd) then
+      t.eq(reply.error and reply.error.code or false, code, cmd .. ": " .. tostring(reply.error and reply.error.message))
+    end
+  end
+end)
+
+local COUNT = "ctx.db:one('WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT %s) SELECT count(*) AS n FROM c')"
+
+t.test("an SQL statement without end is interrupted; what kept the loop busy is named", function()
+  local d <close> = scratch.daemon { log_level = "warn", files = {
+    ["site/commands/endless.lua"] = boom("local row, e = " .. COUNT:format("1000000000000") ..
+      "\nassert(not row and e.code == 'BudgetExceeded', e and e.message)"),
+    ["site/commands/write.lua"] = boom("local ok, e = ctx.db:write(function(tx)\nreturn tx:exec('INSERT INTO audit (at, command) " ..
+      "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x, x FROM c WHERE x < 0') end)\n" ..
+      "assert(not ok and e.code ~= 'ScriptError', e and e.message)"),
+    ["site/commands/last.lua"] = "return { api = 1, summary = 'x', access = 'read',\nrun = function(ctx) return " ..
+      COUNT:format("1000000") .. " end }\n",
+  } }
+  for _, name in ipairs { "endless", "write", "last" } do
+    local data, e = d:call(name)
+    t.ok(data or name == "last", e and name .. ": " .. e.code .. ": " .. e.message)
+  end
+  t.ok(d:call("status"))
+  local log = d:stop().stderr
+  for _, where in ipairs { "endless kept the loop busy for [%d.]+ s at site/commands/endless.lua:[234]",
+    "last kept the loop busy for [%d.]+ s at site/commands/last.lua:2" } do
+    t.ok(log:find(where), where .. ": " .. log)
+  end
+end)
+
 -- As a hook, with the settings that are shipped.
 for name, case in pairs {
   ["loops for ever"] = { "while true do end", "BudgetExceeded" },

@@ -40,8 +40,9 @@ function task.waiter() end
 ---@return table?
 function task.self() end
 
----from here on the running task is counted, paused and killed
-function task.arm() end
+---from here on the running task is counted, paused and killed; `entry` is where the code stands
+---@param entry string
+function task.arm(entry) end
 
 ---of the running task, from now; 0: none
 ---@param seconds number
