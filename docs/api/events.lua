@@ -39,4 +39,16 @@ return {
     when = "the agent runs",
     fields = spawn,
   },
+  {
+    "env_changed", type = "EnvChangedEvent", refuse = "no: the file stands; a failure is told in `action` of the provision",
+    when = "a tenant with `set-policy --on-change hook` has other keys or values in its `.env`",
+    fields = {
+      { "tenant_id: string", "also the jail's name" },
+      { "jail_root: string", "where the `.env` is" },
+      { "added: string[]", "names of keys" },
+      { "removed: string[]", "names of keys" },
+      { "changed: string[]", "names of keys with another value" },
+      { "agents: string[]", "ids of the agents that run in the jail, without one that is just being spawned" },
+    },
+  },
 }

@@ -59,11 +59,12 @@ type.]],
       },
     },
     {
-      "policy", type = "Policy", site = "policy/states.lua", stock = "lua/policy/",
-      about = "from an agent's events to its state",
+      "policy", type = "Policy", site = "policy/NAME.lua", stock = "lua/policy/",
+      about = "`states`: from an agent's events to its state; `refresh`: when a tenant of policy `interval` is due",
       fields = {
-        { "decide: fun(state: string, event_type: string): string",
-          "the next state, for each JSON line with a `type` that the agent prints" },
+        { "decide: fun(...: any): any, any", [[`states`: (state, event_type) gives the next state, for each JSON line with a
+`type` that the agent prints; `refresh`: ({ tenant_id, interval, failures }, random) gives the earliest and the latest
+time of its next refresh, in seconds after the last try, or nil for never]] },
       },
     },
     {

@@ -4,7 +4,7 @@ return {
   summary = "fetch the tenant's collection and write <jail_root>/.env",
   run = function(ctx, event)
     if event.provision_mode == "after" and event.jail_name and event.jail_root then
-      event.provision = ctx.tenants:provision(event.jail_name, event.jail_root)
+      event.provision = ctx.tenants:provision(event.jail_name, event.jail_root, false, event.agent_id)
     end
   end,
 }

@@ -9,6 +9,8 @@ local err = require "colibri.err"
 local fs = require "core.fs"
 local json = require "core.json"
 local log = require "colibri.log"
+local provision = require "colibri.provision"
+local refresh = require "colibri.refresh"
 local scripts = require "colibri.scripts"
 local server = require "core.server"
 local store = require "colibri.store"
@@ -80,6 +82,24 @@ local function prepare_state()
   return fs.make_private(sys.conf.state_dir)
 end
 
+-- How tenants of policy `interval` are kept fresh; see refresh.lua.
+local function refresh_options(db)
+  return { clock = clock, random = math.random,
+    rows = function()
+      return db:all [[SELECT tenant_id, interval, provisioned_at FROM tenants
+        WHERE policy = 'interval' AND status = 'active']]
+    end,
+    decide = function(tenant, random)
+      local policy = scripts.current().policy.refresh
+      if policy then
+        return policy.decide(tenant, random)
+      end
+    end,
+    run = function(ids)
+      return (provision.many(context.internal(scripts.current(), "refresh"), ids, { quiet = true }))
+    end }
+end
+
 local function start()
   local ok, e = server.watch_signals()
   if ok then
@@ -116,6 +136,7 @@ local function start()
     return nil, e
   end
   task.spawn_detached("supervisor", agent_watch.supervise, ctx, scripts.current)
+  task.spawn_detached("refresh", refresh.serve, refresh_options(db))
   host.server = listener
   listener:serve()
   return { db = db, server = host.server, vault = vault }

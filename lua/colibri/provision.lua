@@ -18,6 +18,8 @@ local env_record = require "colibri.env_record"
 local err = require "colibri.err"
 local json = require "core.json"
 local log = require "colibri.log"
+local on_change = require "colibri.on_change"
+local refresh = require "colibri.refresh"
 local sync = require "colibri.sync"
 local sys = require "core.sys"
 local task = require "core.task"
@@ -25,7 +27,7 @@ local task = require "core.task"
 local M = {}
 
 local RESULT = json.ordered { "tenant_id", "result", "code", "keys", "change", "message", "names", "added", "removed",
-  "changed" }
+  "changed", "action" }
 local ENV_FILE = ".env"
 local ENV_MODE = 0x180 -- 0600
 local AT_ONCE = 8 -- of many
@@ -186,6 +188,7 @@ local function remember(ctx, tenant_id, result, written, how)
   if not ok then
     return nil, e
   end
+  refresh.notify()
   return true
 end
 
@@ -200,7 +203,8 @@ function M.turn(tenant_id)
   return lock:acquire()
 end
 
--- From the guards again to the row in the store. Returns a result.
+-- From the guards again to the row in the store. Returns a result; the row when
+-- there are other values now.
 local function settle(ctx, tenant_id, how, list, names)
   local _ <close> = M.turn(tenant_id)
   local row, result, found = check_target(ctx, tenant_id, how.jail_root)
@@ -219,6 +223,19 @@ local function settle(ctx, tenant_id, how, list, names)
       return M.result("failed", e)
     end
   end
+  local differs = written and written.change == "changed" and #written.added + #written.removed + #written.changed > 0
+  return result, differs and row or nil
+end
+
+-- settle(), and what the tenant's agents get to know of it.
+local function finish(ctx, tenant_id, how, list, names)
+  local result, row = settle(ctx, tenant_id, how, list, names)
+  if row then
+    result.action = on_change.act(ctx, row, result, how.agent_id)
+    if not how.audit then
+      ctx.audit:subject(nil, { action = result.action })
+    end
+  end
   return result
 end
 
@@ -235,7 +252,9 @@ end
 local function run(ctx, tenant_id, how)
   local row, result, found = check_target(ctx, tenant_id, how.jail_root)
   local list, names
-  if row then
+  if row and how.agent_id and row.policy == "manual" then
+    return M.result("skipped", err.new("PolicyManual", "tenant '%s' is provisioned only when asked", tenant_id))
+  elseif row then
     log.info("provision", "provisioning tenant env from vault", { tenant = tenant_id })
     list, names = fetch(ctx, tenant_id, how.since)
     result = not list and M.result("failed", names) or nil
@@ -246,7 +265,7 @@ local function run(ctx, tenant_id, how)
     -- In a task of its own: a request whose time is over must not leave a new
     -- file and an old row.
     local e
-    result, e = task.spawn_detached("provision", settle, ctx, tenant_id, how, list, names):wait()
+    result, e = task.spawn_detached("provision", finish, ctx, tenant_id, how, list, names):wait()
     return result or M.result("failed", e)
   end
   if (row or found) and not how.dry_run then
@@ -263,7 +282,8 @@ end
 -- @param tenant_id string
 -- @param how table: jail_root = what a spawn used, compared with the registered root; dry_run = fetch, check and
 --   compare, write nothing; since = clock.monotonic() after which the vault must have been synced; audit = the
---   audit of this run alone, else the request's; quiet = no row in that when nothing has changed
+--   audit of this run alone, else the request's; quiet = no row in that when nothing has changed; agent_id = an
+--   agent that is just being spawned
 -- @return result { result = "provisioned|unchanged|skipped|refused|failed|dry-run", code, keys, change?,
 --   names?, added?, removed?, changed?, message? }
 function M.run(ctx, tenant_id, how)
@@ -307,14 +327,16 @@ function M.many(ctx, ids, how)
   for i = 1, math.min(AT_ONCE, #ids) do
     workers[i] = task.go(work)
   end
+  local ended = err.new("Cancelled", "the run was ended")
   for _, worker in ipairs(workers) do
     local _, e = worker:wait()
-    if e then -- ended from outside, with its tenant
+    if e then -- it was ended, with its tenant
       log.error("provision", "a run of many was ended", { code = e.code, error = e.message })
+      ended = e
     end
   end
   for i, id in ipairs(ids) do
-    out[i] = out[i] or M.result("failed", err.new("Cancelled", "the run was ended"), { tenant_id = id })
+    out[i] = out[i] or M.result("failed", ended, { tenant_id = id })
   end
   return out, counts
 end

@@ -65,6 +65,15 @@ CREATE TABLE env_keys (
   PRIMARY KEY (tenant_id, key)
 ) STRICT, WITHOUT ROWID;
 ]],
+  -- when a tenant's .env is written, and what follows: tenant_policy.lua
+  [[
+ALTER TABLE tenants ADD COLUMN policy TEXT NOT NULL DEFAULT 'on-spawn'
+  CHECK (policy IN ('on-spawn', 'interval', 'manual'));
+ALTER TABLE tenants ADD COLUMN interval INTEGER CHECK (interval > 0);
+ALTER TABLE tenants ADD COLUMN on_change TEXT NOT NULL DEFAULT 'none'
+  CHECK (on_change IN ('none', 'signal', 'restart', 'hook'));
+ALTER TABLE tenants ADD COLUMN signal TEXT;
+]],
 }
 
 --- Open the database and bring its schema up to date.

@@ -7,7 +7,9 @@ local env_record = require "colibri.env_record"
 local err = require "colibri.err"
 local json = require "core.json"
 local log = require "colibri.log"
+local policy = require "colibri.tenant_policy"
 local provision = require "colibri.provision"
+local refresh = require "colibri.refresh"
 
 local M = {}
 
@@ -15,7 +17,7 @@ local Tenants = {}
 Tenants.__index = Tenants
 
 local COLUMNS = [[tenant_id, jail_root_path, collection_id, status, env_owner, created_at, updated_at,
-  provisioned_at, last_result, last_error]]
+  provisioned_at, last_result, last_error, policy, interval, on_change, signal]]
 
 local UNPROVISIONED = json.ordered { "tenant_id", "result", "env", "status" }
 
@@ -192,6 +194,7 @@ function Tenants:delete(tenant_id, purge)
   if not changes then
     return nil, e
   end
+  refresh.notify()
   return setmetatable({ tenant_id = tenant_id, deleted = changes > 0, env = env },
     json.ordered { "tenant_id", "deleted", "env" })
 end
@@ -199,9 +202,18 @@ end
 --- Fetch a tenant's collection and write its .env; see provision.lua. Waits.
 -- @param jail_root string|nil: what the spawn used; nil: the registered root
 -- @param dry_run boolean|nil
+-- @param agent_id string|nil: an agent that is just being spawned; then a tenant of policy manual is skipped, and
+--   the agent is not told of changes
 -- @return result table, never an error
-function Tenants:provision(tenant_id, jail_root, dry_run)
-  return provision.run(self.ctx, tenant_id, { jail_root = jail_root, dry_run = dry_run })
+function Tenants:provision(tenant_id, jail_root, dry_run, agent_id)
+  return provision.run(self.ctx, tenant_id, { jail_root = jail_root, dry_run = dry_run, agent_id = agent_id })
+end
+
+--- When .env is written, and what happens on a change; see tenant_policy.lua. Waits for the commit.
+-- @param args { tenant_id, policy?, interval?, on_change?, signal? }
+-- @return row with `change` | nil, err(TenantNotFound, BadParameter)
+function Tenants:set_policy(args)
+  return policy.set(self.ctx, args)
 end
 
 --- The same for every tenant, in one session of the vault. Waits.
@@ -265,6 +277,7 @@ function Tenants:unprovision(tenant_id, dry_run)
       return nil, e
     end
     log.info("provision", "tenant env removed", { tenant = tenant_id, env = env })
+    refresh.notify()
   end
   return setmetatable({ tenant_id = tenant_id, result = result, env = env,
     status = dry_run and row.status or "provisioned" }, UNPROVISIONED)
@@ -313,7 +326,8 @@ end
 
 checked.methods(Tenants, "tenants", { get = "string", list = "boolean?",
   register = "table(tenant_id jail_root_path collection_id env_owner update)", delete = "string boolean?",
-  provision = "string string? boolean?", provision_all = "boolean?", unprovision = "string boolean?",
+  provision = "string string? boolean? string?", set_policy = "table(tenant_id policy interval on_change signal)",
+  provision_all = "boolean?", unprovision = "string boolean?",
   check = "string? boolean? boolean?" })
 
 return M

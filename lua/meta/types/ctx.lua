@@ -56,7 +56,25 @@
 ---@field provisioned_at? integer UNIX seconds
 ---@field last_result? string of the last provision
 ---@field last_error? string of the last provision
----@field change? "created"|"updated"|"unchanged" after `register`
+---@field policy "on-spawn"|"interval"|"manual" when `.env` is written
+---@field interval? integer seconds, of policy `interval`
+---@field on_change "none"|"hook" what happens when values have changed
+---@field change? "created"|"updated"|"unchanged" after `register` and `set_policy`
+
+---what to set
+---@class (exact) colibri.TenantPolicy
+---@field tenant_id string its name
+---@field policy? "on-spawn"|"interval"|"manual" when `.env` is written
+---@field interval? integer seconds, with policy `interval`
+---@field on_change? "none"|"hook" what happens when values have changed
+
+---what a tenant's agents got to know of a change
+---@class (exact) colibri.ChangeAction
+---@field action string the tenant's `on_change`
+---@field agents integer that ran in its jail
+---@field failed integer how many could not be told; 1 when the hook failed
+---@field code? string of the last failure
+---@field message? string of the last failure
 
 ---a tenant to register
 ---@class (exact) colibri.TenantSpec
@@ -102,6 +120,7 @@
 ---@field added? string[] keys that the last write did not have
 ---@field removed? string[] keys that only the last write had
 ---@field changed? string[] keys with another value than in the last write
+---@field action? colibri.ChangeAction what followed, when the tenant has an `on_change`
 
 ---an agent's row
 ---@class (exact) colibri.Agent
@@ -289,13 +308,22 @@ function _Tenants:register(spec) end
 ---@return colibri.Error? err
 function _Tenants:delete(tenant_id, purge_env) end
 
----fetches the collection and writes `.env`; says everything in its result, never `nil, err`
+---fetches the collection and writes `.env`; says everything in its result, never `nil, err`. `agent_id` is one that is being spawned: then a tenant of policy `manual` is skipped, and this agent gets to know of no change
 ---@async
 ---@param tenant_id string
 ---@param jail_root? string
 ---@param dry_run? boolean
+---@param agent_id? string
 ---@return colibri.Provision
-function _Tenants:provision(tenant_id, jail_root, dry_run) end
+function _Tenants:provision(tenant_id, jail_root, dry_run, agent_id) end
+
+---when `.env` is written and what follows a change; the row has `change` too: `updated`, `unchanged`
+---Fails with TenantNotFound, BadParameter, @store.
+---@async
+---@param spec colibri.TenantPolicy
+---@return colibri.Tenant?
+---@return colibri.Error? err
+function _Tenants:set_policy(spec) end
 
 ---the same for every tenant, in one session of the vault
 ---Fails with @store.

@@ -18,3 +18,12 @@
 ---@field jail_root? string as asked
 ---@field provision_mode "after"|"before" as asked
 ---@field provision colibri.Provision what the reply carries. It starts as skipped, code `NoJail`; a hook that provisions puts its result here
+
+---what a hook is told
+---@class (exact) colibri.EnvChangedEvent
+---@field tenant_id string also the jail's name
+---@field jail_root string where the `.env` is
+---@field added string[] names of keys
+---@field removed string[] names of keys
+---@field changed string[] names of keys with another value
+---@field agents string[] ids of the agents that run in the jail, without one that is just being spawned
