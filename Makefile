@@ -65,6 +65,11 @@ OWN_SRC	= $(HOST_MAINS:%=core/%.c) $(HOST_EXTRA:%=core/%.c) $(SHIM_SRC) \
 LIB_SRC	= $(filter-out $(OWN_SRC),$(wildcard core/*.c))
 LIB_OBJ	= $(LIB_SRC:core/%.c=$(BUILD)/obj/%.o)
 LIB	= $(BUILD)/libcolibri.a
+# SOVERSION changes when a program built against an older colibri.h must not
+# run with this library.
+SOVERSION = 0
+SHLIB	= $(BUILD)/libcolibri.so.$(SOVERSION)
+VERSION	:= $(shell sed -n 's/.*COLIBRI_VERSION[^"]*"\(.*\)".*/\1/p' core/core.h)
 HOST_OBJ = $(HOST_EXTRA:%=$(BUILD)/obj/%.o)
 SHIM_OBJ = $(SHIM_SRC:core/%.c=$(BUILD)/obj/%.o) \
 	$(patsubst %,$(BUILD)/obj/%.o,err mem platform secret secret_redact sock_peer)
@@ -72,7 +77,7 @@ SHIM_OBJ = $(SHIM_SRC:core/%.c=$(BUILD)/obj/%.o) \
 PROGRAMS = $(patsubst %,$(BUILD)/%,colibri-daemon colibri colibri-run \
 	colibri-agent-shim colibri-test-agent)
 
-all: $(LIB) $(PROGRAMS)
+all: $(LIB) $(SHLIB) $(PROGRAMS)
 
 $(BUILD)/colibri-daemon: $(BUILD)/obj/main_daemon.o $(HOST_OBJ) $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDHARDEN) -o $@ $^ $(LDLIBS)
@@ -98,6 +103,15 @@ $(BUILD)/obj/%.o: core/%.c
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
 	$(AR) rcs $@ $(LIB_OBJ)
+
+# Only what core/libcolibri.map names can be seen. It is also the Lua module
+# "colibri" of a stock interpreter, which has Lua itself.
+$(SHLIB): $(LIB_OBJ) core/libcolibri.map
+	$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,$(notdir $@) \
+		-Wl,--version-script=core/libcolibri.map -Wl,-z,relro \
+		-Wl,-z,now -o $@ $(LIB_OBJ) $(LDLIBS)
+	ln -sf $(notdir $@) $(BUILD)/libcolibri.so
+	ln -sf $(notdir $@) $(BUILD)/colibri.so
 
 # --- unit tests: each links only what its first line names, so a layering
 # --- mistake does not link: /* links: fs err mem */
@@ -156,8 +170,14 @@ install: all
 		$(BUILD)/colibri-test-agent $(DESTDIR)$(bindir)
 	install -m 755 $(BUILD)/colibri-daemon $(DESTDIR)$(sbindir)
 	install -m 755 $(BUILD)/colibri-agent-shim $(DESTDIR)$(libexecdir)
-	install -m 644 $(LIB) $(DESTDIR)$(libdir)
+	install -m 644 $(LIB) $(SHLIB) $(DESTDIR)$(libdir)
+	ln -sf $(notdir $(SHLIB)) $(DESTDIR)$(libdir)/libcolibri.so
+	install -d $(DESTDIR)$(libdir)/lua/5.4 $(DESTDIR)$(libdir)/pkgconfig
+	ln -sf ../../$(notdir $(SHLIB)) $(DESTDIR)$(libdir)/lua/5.4/colibri.so
 	install -m 644 core/colibri.h $(DESTDIR)$(includedir)
+	sed 's,@PREFIX@,$(PREFIX),; s,@VERSION@,$(VERSION),; s,@PC@,$(PC),' \
+		core/colibri.pc.in >$(DESTDIR)$(libdir)/pkgconfig/colibri.pc
+	chmod 644 $(DESTDIR)$(libdir)/pkgconfig/colibri.pc
 	for d in $$(find lua hooks scripts -type d) docs docs/api; do \
 		install -d $(DESTDIR)$(sharedir)/$$d || exit 1; done
 	for f in $$(find lua hooks -type f) $$(find scripts -name '*.lua') \
@@ -180,7 +200,8 @@ install: all
 uninstall:
 	rm -f $(patsubst %,$(DESTDIR)$(bindir)/%,colibri colibri-run \
 		colibri-test-agent) $(DESTDIR)$(sbindir)/colibri-daemon \
-		$(DESTDIR)$(libdir)/libcolibri.a \
+		$(patsubst %,$(DESTDIR)$(libdir)/%,libcolibri.a libcolibri.so \
+		$(notdir $(SHLIB)) lua/5.4/colibri.so pkgconfig/colibri.pc) \
 		$(DESTDIR)$(includedir)/colibri.h \
 		$(DESTDIR)$(servicedir)/$(notdir $(SERVICE))
 	rm -rf $(DESTDIR)$(sharedir) $(DESTDIR)$(libexecdir)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -96,33 +97,56 @@ host_conf_errors(const struct conf_errors *errors, char *err, size_t size)
 		    i > 0 ? "\n" : "", errors->texts[i]);
 }
 
-struct colibri *
-colibri_new(const struct colibri_options *options, char *err, size_t err_size)
+/* The settings that the options and the environment give, or NULL. */
+static struct conf *
+host_conf_load(const struct colibri_options *options, char *err,
+    size_t err_size)
 {
 	struct conf_errors errors = { 0 };
-	struct err e = ERR_INIT;
-	struct colibri *h;
 	struct conf *conf;
 	char **argv;
 	int argc = options->argc + 1, i;
 
-	if (err_size > 0)
-		err[0] = '\0';
 	argv = xcalloc((size_t)argc + 1, sizeof(*argv));
 	argv[0] = xstrdup("colibri");
 	for (i = 1; i < argc; i++)
 		argv[i] = options->argv[i - 1];
 	conf = conf_load(&argc, argv, NULL, &errors);
-	free(argv[0]);
-	free(argv);
 	if (conf == NULL) {
 		host_conf_errors(&errors, err, err_size);
 		conf_errors_free(&errors);
-		return NULL;
+	} else if (argc > 1) {
+		snprintf(err, err_size, "'%s' is no setting", argv[1]);
+		conf_free(conf);
+		conf = NULL;
 	}
+	free(argv[0]);
+	free(argv);
+	return conf;
+}
+
+struct colibri *
+colibri_new(const struct colibri_options *options, char *err, size_t err_size)
+{
+	static const struct colibri_options defaults = { 0 };
+	struct err e = ERR_INIT;
+	struct colibri *h;
+	struct conf *conf;
+
+	if (options == NULL)
+		options = &defaults;
+	if (err_size > 0)
+		err[0] = '\0';
+	conf = host_conf_load(options, err, err_size);
+	if (conf == NULL)
+		return NULL;
+	log_setup(options->log_fd > 0 ? options->log_fd : STDERR_FILENO,
+	    conf->log_level, conf->log_format);
 	h = host_new(conf, options->base, &e);
 	if (h == NULL)
 		snprintf(err, err_size, "%s", e.text);
+	else if (options->keep_signals)
+		server_keep_signals(h->vm);
 	return h;
 }
 
@@ -144,11 +168,38 @@ colibri_add_path(struct colibri *h, const char *dir)
 	return vm_add_path(h->vm, dir);
 }
 
-void
+struct module_call {
+	const char *name;
+	lua_CFunction open;
+};
+
+/* Protected: make a module known to require, and to scripts. */
+static int
+host_add_module(lua_State *L)
+{
+	struct module_call *call = lua_touserdata(L, 1);
+
+	vm_preload(L, call->name, call->open);
+	vm_require(L, "colibri.sandbox");
+	lua_getfield(L, -1, "allow");
+	lua_pushstring(L, call->name);
+	lua_call(L, 1, 0);
+	return 0;
+}
+
+int
 colibri_add_module(struct colibri *h, const char *name,
     int (*open)(struct lua_State *))
 {
-	vm_preload(vm_lua(h->vm), name, open);
+	struct module_call call = { name, open };
+	lua_State *L = vm_lua(h->vm);
+
+	lua_pushcfunction(L, host_add_module);
+	lua_pushlightuserdata(L, &call);
+	if (vm_call(L, 1, 0, NULL) == 0)
+		return 0;
+	lua_pop(L, 1);
+	return -1;
 }
 
 static void
@@ -273,6 +324,12 @@ colibri_stop(struct colibri *h, int status)
 {
 	h->status = status;
 	loop_stop(h->loop);
+}
+
+int
+colibri_signal(struct colibri *h, int signo)
+{
+	return server_signal(h->vm, signo);
 }
 
 struct loop *

@@ -18,6 +18,11 @@ struct loop *host_loop(struct colibri *h);
 const struct conf *host_conf(struct colibri *h);
 struct vm *host_vm(struct colibri *h);
 
+/* Signals of what serves (server_lua.c): keep: no handlers are installed;
+ * server_signal() is as if TERM, INT or HUP had come, -1 for others. */
+void server_keep_signals(struct vm *vm);
+int server_signal(struct vm *vm, int signo);
+
 /* Bindings that live in the front; host_new() registers them. */
 int luaopen_core_server(struct lua_State *L);
 int luaopen_core_stdio(struct lua_State *L);

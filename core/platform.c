@@ -12,12 +12,29 @@
 #else
 #include <sys/prctl.h>
 #endif
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "platform.h"
+
+int
+platform_library(char *path, size_t size)
+{
+	static const char here;
+	char full[PATH_MAX];
+	Dl_info info;
+
+	if (dladdr(&here, &info) == 0 || info.dli_fname == NULL ||
+	    realpath(info.dli_fname, full) == NULL || strlen(full) >= size)
+		return -1;
+	strcpy(path, full);
+	return 0;
+}
 
 #ifdef __FreeBSD__
 

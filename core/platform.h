@@ -15,6 +15,10 @@ void platform_no_dump(void);
 /* Absolute path of the running program. Returns 0, or -1. */
 int platform_executable(char *path, size_t size);
 
+/* Absolute path of the library (or program) that holds this code. Returns 0, or
+ * -1. */
+int platform_library(char *path, size_t size);
+
 /* When a process started, in a unit of the system's own: with the pid it names
  * one process for good, as far as the machine is not restarted. 0: there is no
  * such process. */

@@ -5,6 +5,7 @@
  * registers it.
  */
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -12,6 +13,7 @@
 
 #include "host.h"
 #include "lx.h"
+#include "mem.h"
 #include "server.h"
 #include "task.h"
 #include "vm.h"
@@ -97,14 +99,10 @@ lserver_stats(lua_State *L)
 
 /* --- signals --- */
 
-struct signals {
-	bool set_up;
-	unsigned pending;	/* bit per entry of names */
-	struct signal_op *waiting;
-};
-struct signal_op {
-	struct op op;
+struct signals;
+struct signal_arg {
 	struct signals *signals;
+	unsigned index;
 };
 static const struct {
 	int signo;
@@ -112,13 +110,33 @@ static const struct {
 } signal_names[] = {
 	{ SIGTERM, "TERM" }, { SIGINT, "INT" }, { SIGHUP, "HUP" },
 };
-struct signal_arg {
-	struct signals *signals;
-	unsigned index;
+
+/* One per vm, in its slot. */
+struct signals {
+	bool set_up;		/* or not ours to set up */
+	unsigned pending;	/* bit per entry of signal_names */
+	struct signal_op *waiting;
+	struct signal_arg args[ARRAY_LEN(signal_names)];
 };
-/* One process, one set of signals. */
-static struct signals the_signals;
-static struct signal_arg signal_args[ARRAY_LEN(signal_names)];
+struct signal_op {
+	struct op op;
+	struct signals *signals;
+};
+
+static struct signals *
+signals_of(struct vm *vm)
+{
+	struct signals *s = vm_slot(vm, VM_SIGNALS);
+	unsigned i;
+
+	if (s != NULL)
+		return s;
+	s = xcalloc(1, sizeof(*s));
+	for (i = 0; i < ARRAY_LEN(signal_names); i++)
+		s->args[i] = (struct signal_arg){ s, i };
+	vm_set_slot(vm, VM_SIGNALS, s, free);
+	return s;
+}
 
 static void
 signal_cb(void *arg)
@@ -128,6 +146,26 @@ signal_cb(void *arg)
 	a->signals->pending |= 1u << a->index;
 	if (a->signals->waiting != NULL)
 		op_wake(&a->signals->waiting->op);
+}
+
+void
+server_keep_signals(struct vm *vm)
+{
+	signals_of(vm)->set_up = true;
+}
+
+int
+server_signal(struct vm *vm, int signo)
+{
+	unsigned i;
+
+	for (i = 0; i < ARRAY_LEN(signal_names); i++) {
+		if (signal_names[i].signo == signo) {
+			signal_cb(&signals_of(vm)->args[i]);
+			return 0;
+		}
+	}
+	return -1;
 }
 
 static int
@@ -160,14 +198,14 @@ signal_stop(struct op *base)
 static int
 lserver_watch_signals(lua_State *L)
 {
-	struct signals *s = &the_signals;
+	struct vm *vm = vm_of(L);
+	struct signals *s = signals_of(vm);
 	struct err e = ERR_INIT;
 	unsigned i;
 
 	for (i = 0; !s->set_up && i < ARRAY_LEN(signal_names); i++) {
-		signal_args[i] = (struct signal_arg){ s, i };
-		if (loop_signal(vm_loop(vm_of(L)), signal_names[i].signo,
-		    signal_cb, &signal_args[i], &e) != 0)
+		if (loop_signal(vm_loop(vm), signal_names[i].signo, signal_cb,
+		    &s->args[i], &e) != 0)
 			return lx_fail(L, &e);
 	}
 	s->set_up = true;
@@ -179,7 +217,7 @@ lserver_watch_signals(lua_State *L)
 static int
 lserver_next_signal(lua_State *L)
 {
-	struct signals *s = &the_signals;
+	struct signals *s = signals_of(vm_of(L));
 	struct signal_op *op;
 
 	if (lserver_watch_signals(L) != 1)

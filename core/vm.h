@@ -46,7 +46,7 @@ struct vm *vm_of(lua_State *L);
  * binding that fills it gives the destructor, run by vm_free() after the Lua
  * state is closed, in reverse order of filling. */
 enum vm_slot { VM_TASKS, VM_OVERLAY, VM_DB, VM_AGENTS, VM_SERVER, VM_VAULT,
-    VM_SLOTS };
+    VM_SIGNALS, VM_SLOTS };
 void *vm_slot(struct vm *vm, enum vm_slot slot);
 void vm_set_slot(struct vm *vm, enum vm_slot slot, void *p,
     void (*destroy)(void *));

@@ -149,6 +149,17 @@ vm_require(lua_State *L, const char *name)
 void
 vm_push_cjson(lua_State *L)
 {
+	bool stock;
+
+	/* A stock interpreter (lua_stock.c) has it open. */
+	stock = lua_getglobal(L, LUA_LOADLIBNAME) == LUA_TTABLE;
+	lua_pop(L, 1);
+	if (stock) {
+		lua_getglobal(L, "require");
+		lua_pushliteral(L, "cjson");
+		lua_call(L, 1, 1);
+		return;
+	}
 	/* The stock package library is opened for this one module, with
 	 * LUA_PATH and friends ignored (LUA_NOENV, as `lua -E` does). */
 	lua_pushboolean(L, 1);

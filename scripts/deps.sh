@@ -64,6 +64,8 @@ list_debian() {
 		cmd:clang clang
 		file:/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a libclang-rt-dev
 		cmd:openssl openssl
+		cmd:valgrind valgrind
+		cmd:lua5.4 lua5.4
 		END
 	*) say "deps.sh: unknown group '$1'"; exit 2 ;;
 	esac
@@ -93,6 +95,7 @@ list_freebsd() {
 	extra) cat <<-END ;;
 		cmd:zsh zsh
 		cmd:fish fish
+		cmd:valgrind valgrind
 		END
 	*) say "deps.sh: unknown group '$1'"; exit 2 ;;
 	esac

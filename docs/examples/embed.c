@@ -1,10 +1,9 @@
 /*
  * embed.c - a colibri host on an event base of your own.
  *
- *	cc -std=c11 -Icore -o build/embed docs/examples/embed.c \
- *	    build/libcolibri.a $(pkg-config --cflags --libs \
- *	    lua5.4 libevent_core sqlite3) -lm
- *	build/embed docs/examples/hello.lua you
+ *	cc -std=c11 -o embed embed.c $(pkg-config --cflags --libs \
+ *	    colibri libevent_core)
+ *	./embed hello.lua you
  */
 #include <stdio.h>
 

@@ -55,6 +55,15 @@ function M.readonly(t, name)
   })
 end
 
+--- Let scripts require a further module: an embedding program's own.
+-- @param name string: a module whose value is a table; no name of ours
+function M.allow(name)
+  if name:find("^core%.") or name:find("^colibri%.") then
+    error("'" .. name .. "' is a name of colibri's own", 2)
+  end
+  MODULES[name] = true
+end
+
 local function sandbox_require(name)
   if not MODULES[name] then
     error(("module '%s' is not for scripts"):format(tostring(name)), 2)

@@ -35,13 +35,17 @@ is "make install" "$status" 0
 all=$(installed)
 is "the programs, the library and the header are there" "$(printf '%s\n' "$all" |
 	grep -Ev ' \./usr/local/(share|lib/systemd|etc)/' | sort -k 2)" \
-    "-rwxr-xr-x ./usr/local/bin/colibri
+    "lrwxrwxrwx ../../libcolibri.so.0
+-rwxr-xr-x ./usr/local/bin/colibri
 -rwxr-xr-x ./usr/local/bin/colibri-run
 -rwxr-xr-x ./usr/local/bin/colibri-test-agent
 -rw-r--r-- ./usr/local/include/colibri.h
 -rw-r--r-- ./usr/local/lib/libcolibri.a
+-rw-r--r-- ./usr/local/lib/libcolibri.so.0
+-rw-r--r-- ./usr/local/lib/pkgconfig/colibri.pc
 -rwxr-xr-x ./usr/local/libexec/colibri/colibri-agent-shim
--rwxr-xr-x ./usr/local/sbin/colibri-daemon"
+-rwxr-xr-x ./usr/local/sbin/colibri-daemon
+lrwxrwxrwx libcolibri.so.0"
 is "every script of the tree is there" \
     "$(cd "$SHARE" && find . -name '*.lua' | sort)" \
     "$(cd "$top" && find ./lua ./hooks ./scripts ./docs/api ./docs/api.lua -name '*.lua' | sort)"
@@ -135,10 +139,10 @@ sanitize=''
 if [ ! -f "$example" ] || [ -z "$lua" ] || ! command -v cc >/dev/null 2>&1; then
 	skip "the embedding example" "no docs/examples/embed.c, compiler or pkg-config"
 else
-	# The flags that core/colibri.h tells.
+	# The static library; tests/e2e/embed_test.sh has the shared one.
 	# shellcheck disable=SC2046,SC2086 # words
 	run cc -std=c11 -Wall -Wextra -Werror $sanitize "-I$DEST$PREFIX/include" \
-	    -o "$scratch/embed" "$example" "-L$DEST$PREFIX/lib" -lcolibri \
+	    -o "$scratch/embed" "$example" "$DEST$PREFIX/lib/libcolibri.a" \
 	    $(pkg-config --cflags --libs $lua libevent_core sqlite3) -lm
 	is "the example compiles against header and library" "$status|$out$err" "0|"
 	like "it is under 60 lines" "$(grep -c . "$example")" '^[1-5]?[0-9]$'
