@@ -2,6 +2,7 @@
  * bw.c - server URLs, sessions and the data directory of `bw`; see bw.h.
  */
 #include <sys/file.h>
+#include <sys/random.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,8 @@
 
 #include "bw.h"
 #include "fs.h"
+#include "siphash.h"
+#include "utf8.h"
 
 #define SCHEME		"https://"
 #define SESSION_BYTES	64
@@ -196,7 +199,125 @@ bw_unlock(int fd)
 		close(fd);
 }
 
+/* Room for what comes, doubled; 64 KiB at first. */
+#define DATA_STEP	65536
+
+static struct secret *
+data_read_fd(int fd, const char *dir, struct err *e)
+{
+	struct secret_buf b = { 0 };
+	size_t room;
+	ssize_t n;
+
+	do {
+		room = b.len < DATA_STEP ? DATA_STEP : b.len;
+		n = read(fd, secret_buf_reserve(&b, room), room);
+		if (n > 0)
+			b.len += (size_t)n;
+	} while ((n > 0 && b.len <= BW_DATA_MAX) || (n < 0 && errno == EINTR));
+	if (n < 0)
+		err_sys(e, "VaultNotConfigured", "read %.300s/data.json", dir);
+	else if (b.len > BW_DATA_MAX)
+		err_set(e, "VaultProtocol", "%.300s/data.json is too large", dir);
+	else
+		return secret_buf_take(&b);
+	secret_buf_free(&b);
+	return NULL;
+}
+
+struct secret *
+bw_data_read(const char *dir, struct err *e)
+{
+	struct secret *s = NULL;
+	int dirfd, fd;
+
+	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = dirfd < 0 ? -1 : openat(dirfd, "data.json", O_RDONLY |
+	    O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		err_sys(e, errno == ENOENT ? "NotFound" : "VaultNotConfigured",
+		    "open %.300s/data.json", dir);
+	else
+		s = data_read_fd(fd, dir, e);
+	if (fd >= 0)
+		close(fd);
+	if (dirfd >= 0)
+		close(dirfd);
+	return s;
+}
+
+void
+bw_stamp(const char *path, char out[BW_STAMP_MAX])
+{
+	static unsigned char key[SIPHASH_KEY_SIZE];
+	static bool have_key;
+	unsigned char hash[SIPHASH_SIZE];
+	struct secret_buf b = { 0 };
+	struct err e = ERR_INIT;
+	struct siphash h;
+	size_t i;
+
+	out[0] = '\0';
+	if (!have_key && getrandom(key, sizeof(key), 0) != sizeof(key))
+		return;
+	have_key = true;
+	if (fs_read_trusted_locked(path, 077, DATA_STEP, &b, &e) == 0) {
+		siphash_start(&h, key);
+		siphash_add(&h, b.data, b.len);
+		siphash_end(&h, hash);
+		for (i = 0; i < sizeof(hash); i++)
+			snprintf(out + i * 2, 3, "%02x", (unsigned)hash[i]);
+	}
+	secret_buf_free(&b);
+}
+
 /* --- the session --- */
+
+/* One character as it stands in a JSON string; the number of bytes. */
+static size_t
+json_escape(unsigned char c, char out[8])
+{
+	if (c == '"' || c == '\\') {
+		out[0] = '\\';
+		out[1] = (char)c;
+		return 2;
+	}
+	if (c < 0x20 || c == 0x7f)
+		return (size_t)snprintf(out, 8, "\\u%04x", (unsigned)c);
+	out[0] = (char)c;
+	return 1;
+}
+
+struct secret *
+bw_password_json(const char *password, size_t len, struct err *e)
+{
+	static const char head[] = "{\"password\":\"", tail[] = "\"}";
+	const unsigned char *p = (const unsigned char *)password;
+	struct secret_buf b = { 0 };
+	char esc[8];
+	size_t i, n;
+
+	for (i = 0; i < len; i += n) {
+		n = p[i] < 0x80 ? 1 : utf8_len(p + i, len - i);
+		if (n == 0) {
+			err_set(e, "VaultNotConfigured",
+			    "BW_PASSWORD is not UTF-8");
+			return NULL;
+		}
+	}
+	memcpy(secret_buf_reserve(&b, sizeof(head) + sizeof(tail) + len * 6),
+	    head, sizeof(head) - 1);
+	b.len = sizeof(head) - 1;
+	for (i = 0; i < len; i++) {
+		n = json_escape(p[i], esc);
+		memcpy(b.data + b.len, esc, n);
+		b.len += n;
+	}
+	memcpy(b.data + b.len, tail, sizeof(tail) - 1);
+	b.len += sizeof(tail) - 1;
+	secret_wipe(esc, sizeof(esc));
+	return secret_buf_take(&b);
+}
 
 bool
 bw_session_ok(const char *session, size_t len)

@@ -4,13 +4,15 @@
  * bw itself is run by lua/colibri/vault/bw.lua through core.proc; here is what
  * must not be left to it: it takes any text for a server's URL, keeps one
  * data file that two processes overwrite, and calls things a success that are
- * none. No I/O but the lock. The reader of its JSON is bw_json.h.
+ * none. No I/O but the lock and the data file. The reader of its JSON is
+ * bw_json.h.
  */
 #ifndef COLIBRI_BW_H
 #define COLIBRI_BW_H
 
 #include "core.h"
 #include "err.h"
+#include "secret.h"
 
 #define BW_SERVER_MAX	512		/* bytes of a URL with its NUL */
 #define BW_NAME_MAX	80		/* of a directory name with its NUL */
@@ -41,5 +43,21 @@ bool bw_session_ok(const char *session, size_t len);
  */
 int bw_lock(const char *dir, struct err *e);
 void bw_unlock(int fd);		/* -1 allowed */
+
+/* The text of data.json in bw's data directory, which holds the API key and the
+ * access token. NULL: NotFound, VaultNotConfigured (cannot be read, or is
+ * none of ours), VaultProtocol (over BW_DATA_MAX bytes). */
+#define BW_DATA_MAX	(32 * 1024 * 1024)
+struct secret *bw_data_read(const char *dir, struct err *e);
+
+/* What a file holds, as a text that tells nothing about it and that only this
+ * process can compare; "" for a file that cannot be read. */
+#define BW_STAMP_MAX	33
+void bw_stamp(const char *path, char out[BW_STAMP_MAX]);
+
+/* {"password":"..."}, for `bw serve`. NULL: VaultNotConfigured, when the bytes
+ * are not UTF-8. */
+struct secret *bw_password_json(const char *password, size_t len,
+    struct err *e);
 
 #endif

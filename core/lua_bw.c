@@ -6,6 +6,8 @@
  * any other string becomes an opaque handle. A text with a key that we have
  * never heard of is therefore safe by default.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -13,7 +15,9 @@
 
 #include "bw.h"
 #include "bw_json.h"
+#include "lua_bw_priv.h"
 #include "lua_open.h"
+#include "lua_proc_priv.h"
 #include "lx.h"
 
 #define READER_CLASS	"colibri.bw.reader"
@@ -21,6 +25,17 @@
 #define KEY_MAX		256
 
 /* --- decode --- */
+
+const char *
+lbw_check_text(lua_State *L, int idx, size_t *len)
+{
+	struct secret *s = lx_tosecret(L, idx);
+
+	if (s == NULL)
+		return luaL_checklstring(L, idx, len);
+	*len = secret_len(s);
+	return secret_bytes(s);
+}
 
 /* Owned by Lua, so that an error while values are pushed leaks nothing. */
 struct reader {
@@ -164,24 +179,26 @@ push_value(lua_State *L, struct reader *rd, enum bw_token token, bool plain)
 	}
 }
 
-/* bw.decode(secret | string) -> table | nil, err(VaultProtocol). The text must
- * be one JSON object. A null member is left out, a null in a list is
- * core.json's null. */
+/* bw.decode(secret | string[, from, to]) -> table | nil, err(VaultProtocol). The
+ * text, or the part of it that bw.index() named, must be one JSON object. A null
+ * member is left out, a null in a list is core.json's null. */
 static int
 lbw_decode(lua_State *L)
 {
-	struct secret *s = lx_tosecret(L, 1);
+	lua_Integer from, to;
 	struct reader *rd;
 	const char *text;
 	enum bw_token token;
 	size_t len;
 
-	lx_checknargs(L, 1);
-	if (s != NULL) {
-		text = secret_bytes(s);
-		len = secret_len(s);
-	} else
-		text = luaL_checklstring(L, 1, &len);
+	lx_checknargs(L, 3);
+	text = lbw_check_text(L, 1, &len);
+	from = luaL_optinteger(L, 2, 0);
+	to = luaL_optinteger(L, 3, (lua_Integer)len);
+	if (from < 0 || from > to || (size_t)to > len)
+		return luaL_error(L, "not a part of the text");
+	text += from;
+	len = (size_t)(to - from);
 	rd = lua_newuserdatauv(L, sizeof(*rd), 0);
 	memset(rd, 0, sizeof(*rd));
 	luaL_setmetatable(L, READER_CLASS);
@@ -200,18 +217,6 @@ lbw_decode(lua_State *L)
 
 /* --- the server, the session, the directory --- */
 
-/* A string or a secret as bytes; raises for others. */
-static const char *
-check_text(lua_State *L, int idx, size_t *len)
-{
-	struct secret *s = lx_tosecret(L, idx);
-
-	if (s == NULL)
-		return luaL_checklstring(L, idx, len);
-	*len = secret_len(s);
-	return secret_bytes(s);
-}
-
 /* bw.check_server(url: string | secret) -> the URL as bw keeps it | nil,
  * err(VaultNotConfigured) */
 static int
@@ -223,7 +228,7 @@ lbw_check_server(lua_State *L)
 	size_t len;
 
 	lx_checknargs(L, 1);
-	text = check_text(L, 1, &len);
+	text = lbw_check_text(L, 1, &len);
 	if (bw_server_check(text, len, url, &e) != 0)
 		return lx_fail(L, &e);
 	lua_pushstring(L, url);
@@ -238,7 +243,7 @@ lbw_is_session(lua_State *L)
 	size_t len;
 
 	lx_checknargs(L, 1);
-	text = check_text(L, 1, &len);
+	text = lbw_check_text(L, 1, &len);
 	lua_pushboolean(L, bw_session_ok(text, len));
 	return 1;
 }
@@ -253,7 +258,7 @@ lbw_dir_name(lua_State *L)
 	size_t len;
 
 	lx_checknargs(L, 2);
-	account = check_text(L, 2, &len);
+	account = lbw_check_text(L, 2, &len);
 	bw_dir_name(server, account, len, name);
 	lua_pushstring(L, name);
 	return 1;
@@ -289,6 +294,26 @@ llock_release(lua_State *L)
 	return 0;
 }
 
+/* guard:fd() -> a descriptor for a child's `fds`: the lock then lives until that
+ * child has ended too | nil, err(SpawnFailed) */
+static int
+llock_fd(lua_State *L)
+{
+	int *lock = luaL_checkudata(L, 1, LOCK_CLASS), *fd;
+	struct err e = ERR_INIT;
+
+	lx_checknargs(L, 1);
+	fd = lproc_fd_new(L);
+	if (*lock < 0)
+		errno = EBADF;
+	else
+		*fd = fcntl(*lock, F_DUPFD_CLOEXEC, 0);
+	if (*fd >= 0)
+		return 1;
+	err_sys(&e, "SpawnFailed", "duplicate a lock");
+	return lx_fail(L, &e);
+}
+
 int
 luaopen_core_bw(lua_State *L)
 {
@@ -298,6 +323,7 @@ luaopen_core_bw(lua_State *L)
 	};
 	static const luaL_Reg lock_methods[] = {
 		{ "release", llock_release },
+		{ "fd", llock_fd },
 		{ NULL, NULL }
 	};
 	static const luaL_Reg lock_meta[] = {
@@ -317,5 +343,6 @@ luaopen_core_bw(lua_State *L)
 	lx_newclass(L, READER_CLASS, NULL, reader_meta);
 	lx_newclass(L, LOCK_CLASS, lock_methods, lock_meta);
 	luaL_newlib(L, funcs);
+	lbw_list_setup(L);
 	return 1;
 }

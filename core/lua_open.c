@@ -14,6 +14,7 @@ lua_open_all(lua_State *L)
 	vm_preload(L, "core.db", luaopen_core_db);
 	vm_preload(L, "core.fingerprint", luaopen_core_fingerprint);
 	vm_preload(L, "core.fs", luaopen_core_fs);
+	vm_preload(L, "core.http1", luaopen_core_http1);
 	vm_preload(L, "core.json", luaopen_core_json);
 	vm_preload(L, "core.log", luaopen_core_log);
 	vm_preload(L, "core.proc", luaopen_core_proc);

@@ -18,6 +18,7 @@ int luaopen_core_clock(lua_State *L);
 int luaopen_core_db(lua_State *L);
 int luaopen_core_fingerprint(lua_State *L);
 int luaopen_core_fs(lua_State *L);
+int luaopen_core_http1(lua_State *L);
 int luaopen_core_json(lua_State *L);
 int luaopen_core_log(lua_State *L);
 int luaopen_core_proc(lua_State *L);

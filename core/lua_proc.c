@@ -364,6 +364,24 @@ lprocess_pid(lua_State *L)
 	return 1;
 }
 
+/* process:stderr() -> string: what it has written there so far */
+static int
+lprocess_stderr(lua_State *L)
+{
+	struct process *p = luaL_checkudata(L, 1, PROCESS_CLASS);
+
+	lx_checknargs(L, 1);
+	if (p->spawn != NULL) {
+		push_buf(L, spawn_stderr(p->spawn));
+	} else if (p->done) {
+		process_push_result(L, 1, p);
+		lua_getfield(L, -1, "stderr");
+	} else {
+		lua_pushliteral(L, "");
+	}
+	return 1;
+}
+
 /* process:done() -> whether wait() would return at once */
 static int
 lprocess_done(lua_State *L)
@@ -435,6 +453,7 @@ luaopen_core_proc(lua_State *L)
 		{ "wait", lprocess_wait },
 		{ "kill", lprocess_kill },
 		{ "pid", lprocess_pid },
+		{ "stderr", lprocess_stderr },
 		{ "done", lprocess_done },
 		{ "close", lprocess_close_method },
 		{ NULL, NULL }

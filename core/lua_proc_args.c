@@ -232,6 +232,20 @@ lproc_fd_setup(lua_State *L)
 	lx_newclass(L, FD_CLASS, methods, meta);
 }
 
+int *
+lproc_fd_new(lua_State *L)
+{
+	struct lproc_fd *f;
+
+	if (luaL_getmetatable(L, FD_CLASS) != LUA_TTABLE)
+		lproc_fd_setup(L);	/* core.proc was not loaded yet */
+	lua_pop(L, 1);
+	f = lua_newuserdatauv(L, sizeof(*f), 0);
+	f->fd = -1;
+	luaL_setmetatable(L, FD_CLASS);
+	return &f->fd;
+}
+
 /* A pipe that holds all of data: its reading end, or -1. Unlike a file, even
  * one in memory, a pipe is never swapped out. */
 static int
@@ -258,9 +272,9 @@ lproc_fd_of(lua_State *L)
 {
 	struct secret *s = lx_tosecret(L, 1);
 	struct err e = ERR_INIT;
-	struct lproc_fd *f;
 	const char *data;
 	size_t len;
+	int *fd;
 
 	lx_checknargs(L, 1);
 	if (s != NULL) {
@@ -268,11 +282,9 @@ lproc_fd_of(lua_State *L)
 		len = secret_len(s);
 	} else
 		data = luaL_checklstring(L, 1, &len);
-	f = lua_newuserdatauv(L, sizeof(*f), 0);
-	f->fd = -1;
-	luaL_setmetatable(L, FD_CLASS);
-	f->fd = fd_of_bytes(data, len, &e);
-	if (f->fd < 0)
+	fd = lproc_fd_new(L);
+	*fd = fd_of_bytes(data, len, &e);
+	if (*fd < 0)
 		return lx_fail(L, &e);
 	return 1;
 }

@@ -1,6 +1,7 @@
 /*
  * lua_proc_priv.h - arguments of core.proc and core.agent: environments and
- * descriptors. Nobody else includes it.
+ * descriptors. Besides them only those include it who make descriptors for
+ * children (lua_http1.c, lua_bw.c).
  */
 #ifndef COLIBRI_LUA_PROC_PRIV_H
 #define COLIBRI_LUA_PROC_PRIV_H
@@ -32,6 +33,10 @@ size_t lproc_checkfds(lua_State *L, int idx, struct spawn_fd *fds);
 
 /* proc.fd_of(data) and the class of what it returns. */
 void lproc_fd_setup(lua_State *L);
+
+/* A closed descriptor of that class on top of the stack; store an open one in
+ * it, which it then owns. */
+int *lproc_fd_new(lua_State *L);
 int lproc_fd_of(lua_State *L);
 
 /* A signal number, from idx or def. Raises. */

@@ -222,6 +222,24 @@ stream_read(struct spawn *s, struct stream *st)
 	}
 }
 
+const struct buf *
+spawn_stderr(struct spawn *s)
+{
+	size_t before, room;
+	ssize_t n;
+	void *p;
+
+	/* An end of the stream is left to the loop, which may finish s. */
+	while (s->err.fd >= 0 && (p = stream_room(s, &s->err, &room)) != NULL) {
+		before = s->result.err.len;
+		n = read(s->err.fd, p, room);
+		if (n <= 0)
+			break;
+		s->result.err.len = before + (size_t)n;
+	}
+	return &s->result.err;
+}
+
 static void
 spawn_out_cb(evutil_socket_t fd, short what, void *arg)
 {

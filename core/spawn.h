@@ -71,6 +71,10 @@ int spawn_start(struct loop *l, struct reaper *r, const struct spawn_spec *spec,
 
 pid_t spawn_pid(const struct spawn *s);
 
+/* What the child has written to stderr up to now, all of it: what is still in
+ * the pipe is read first. Valid until the loop's next turn. */
+const struct buf *spawn_stderr(struct spawn *s);
+
 /* Signal the whole process group; nothing once the child is reaped. */
 void spawn_kill(struct spawn *s, int signo);
 

@@ -14,6 +14,7 @@ local M = {}
 local SMALL_OUTPUT = 1024 * 1024 -- bytes
 local LIST_OUTPUT = 32 * 1024 * 1024
 local ERROR_OUTPUT = 64 * 1024
+local LOCK_FD = 9 -- in the child
 
 local ADVICE = {
   VaultAuthFailed = "check BW_CLIENTID, BW_CLIENTSECRET and BW_PASSWORD in provider.env",
@@ -64,35 +65,69 @@ local quote = M.quote
 local Cli = {}
 Cli.__index = Cli
 
--- Run one step.
--- @return result of ctx.proc.run | nil, err
-local function run(cli, step, argv, opts)
-  local env = {
+-- What every bw gets. It holds our lock of the directory too: should we die, the
+-- next daemon waits until this bw has ended.
+local function setting(cli, env)
+  local all = {
     PATH = "/usr/bin:/bin:/usr/local/bin", HOME = cli.dir, BITWARDENCLI_APPDATA_DIR = cli.dir,
     BW_NOINTERACTION = "true", LANG = "C.UTF-8", NODE_EXTRA_CA_CERTS = cli.ca,
   }
-  for name, value in pairs(opts.env or {}) do
-    env[name] = value
+  for name, value in pairs(env or {}) do
+    all[name] = value
   end
-  local r, e = cli.ctx.proc.run {
-    cli.program, "--response", env = env, cwd = cli.dir, input = opts.input, timeout = cli.timeout,
-    secret_output = true, max_stdout = opts.max_stdout or SMALL_OUTPUT, max_stderr = ERROR_OUTPUT,
-    kill_on_overflow = true, table.unpack(argv),
-  }
+  return { cli.program, env = all, cwd = cli.dir, fds = { [LOCK_FD] = cli.lock_fd }, secret_output = true,
+    max_stderr = ERROR_OUTPUT, kill_on_overflow = true }
+end
+
+--- Seconds that a call may take: those of a call, and what is left of those for
+-- all calls of one open or fetch.
+function Cli:seconds()
+  local left = self.deadline and self.deadline - self.ctx.clock.monotonic() or self.timeout
+  return math.max(math.min(left, self.timeout), 0.001)
+end
+
+--- Start bw for longer than one step.
+-- @param argv list of strings
+-- @param fds { [n] = fd }: further descriptors
+-- @return process | nil, err
+function Cli:start(argv, fds)
+  local spec = setting(self)
+  for n, fd in pairs(fds) do
+    spec.fds[n] = fd
+  end
+  table.move(argv, 1, #argv, 2, spec)
+  spec.max_stderr = SMALL_OUTPUT
+  local process, e = self.ctx.proc.start(spec)
+  if not process then
+    return fail("VaultNotConfigured", "%s", e.message)
+  end
+  return process
+end
+
+-- Run one step.
+-- @return result of ctx.proc.run | nil, err
+local function run(cli, step, argv, opts)
+  local spec = setting(cli, opts.env)
+  spec[2] = "--response"
+  table.move(argv, 1, #argv, 3, spec)
+  spec.input, spec.timeout, spec.max_stdout = opts.input, cli:seconds(), opts.max_stdout or SMALL_OUTPUT
+  local r, e = cli.ctx.proc.run(spec)
   if not r then
     return fail("VaultNotConfigured", "%s", e.message)
   end
   cli.ctx.log.debug("bw " .. step, { code = r.code, seconds = r.seconds })
   if r.timed_out then
-    return fail("VaultTimeout", "%s took more than %g seconds", step, cli.timeout)
+    return fail("VaultTimeout", "%s took more than %g seconds", step, spec.timeout)
   elseif r.overflow then
     return fail("VaultProtocol", "%s printed too much", step)
   end
   return r
 end
 
--- Why did a step fail? From the message of its reply, or from stderr.
-local function failure(step, r, message)
+--- Why did a step fail? From the message of its reply, or from stderr.
+-- @param r { code, signal, stderr }
+-- @return nil, err
+function M.failure(step, r, message)
   local said = message or r.stderr
   for _, meaning in ipairs(MEANINGS) do
     if said:find(meaning[1], 1, true) then
@@ -107,6 +142,8 @@ local function failure(step, r, message)
     ("ended with status %d"):format(r.code)
   return fail("VaultProtocol", "%s %s%s", step, ended, said ~= "" and ": " .. quote(said) or " and said nothing")
 end
+
+local failure = M.failure
 
 -- The data of a reply. Exit 0 alone means nothing, and neither does
 -- success = true with another exit code.
@@ -142,10 +179,9 @@ function Cli:call(step, argv, opts)
   return data, e, r
 end
 
---- What bw says about itself. Waits.
+--- The part of a reply to `status` that counts.
 -- @return { status, serverUrl?, lastSync? } | nil, err
-function Cli:status()
-  local data, e = self:call("status", { "status" })
+function M.check_status(data, e)
   if not data then
     return nil, e
   end
@@ -156,29 +192,35 @@ function Cli:status()
   return st
 end
 
+--- What bw says about itself. Waits.
+-- @return { status, serverUrl?, lastSync? } | nil, err
+function Cli:status()
+  return M.check_status(self:call("status", { "status" }))
+end
+
 --- Run a step that lists, with the session's key. Waits.
--- @return list | nil, err
+-- @return secret: the reply, index: see bw.index, stderr | nil, err
 function Cli:list(step, argv, session)
-  local data, e, r = self:call(step, argv, { env = { BW_SESSION = session }, max_stdout = LIST_OUTPUT })
-  if not data then
+  local r, e = run(self, step, argv, { env = { BW_SESSION = session }, max_stdout = LIST_OUTPUT })
+  if not r then
     return nil, e
   end
-  -- bw decrypts every item of the account, whatever was asked for; what it
-  -- cannot decrypt is missing or null in the list, with exit 0.
-  if r.stderr:find("ERROR bitwarden_", 1, true) then
-    e = err.new("VaultProtocol", "bw: %s: an item that the account can see is damaged, maybe in another collection; " ..
-      "find it in the web vault and replace it: %s", step, quote(r.stderr))
-    e.keep_session = true
-    return nil, e
+  local index
+  if r.code == 0 then
+    index, e = core_bw.index(r.stdout)
   end
-  if type(data.data) ~= "table" then
-    return fail("VaultProtocol", "%s: no list in the reply", step)
+  if not index then
+    local _, why = reply_data(step, r)
+    if why then
+      return nil, why
+    end
+    return fail(e.code, "%s: %s", step, e.message)
   end
-  return data.data
+  return r.stdout, index, r.stderr
 end
 
 --- Runs bw in its data directory.
--- @param spec { ctx, program, dir, timeout = seconds a step, ca = secret|nil }
+-- @param spec { ctx, program, dir, timeout = seconds a step, ca = secret|nil, lock_fd = of the directory's lock|nil }
 function M.new(spec)
   return setmetatable(spec, Cli)
 end

@@ -135,6 +135,7 @@ local function start()
   if not ok then
     return nil, e
   end
+  task.spawn_detached("vault recovery", vault.recover, vault)
   task.spawn_detached("supervisor", agent_watch.supervise, ctx, scripts.current)
   task.spawn_detached("refresh", refresh.serve, refresh_options(db))
   host.server = listener

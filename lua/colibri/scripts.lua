@@ -26,7 +26,7 @@ local KINDS = {
   policy = { decide = "function" },
   providers = { command = "function" },
   steps = { run = "function" },
-  vault = { open = "function" },
+  vault = { open = "function", recover = "?function", stamp = "?function" },
 }
 
 local function kind_of(name)

@@ -6,8 +6,11 @@
 -- for COLIBRI_VAULT_IDLE seconds. A requester that gives up leaves the session
 -- alone. Adapters are scripts (vault/NAME.lua) and get no more than `ctx` here.
 
+local bw_calls = require "colibri.bw_calls"
 local bw_cli = require "colibri.bw_cli"
 local bw_items = require "colibri.bw_items"
+local bw_listing = require "colibri.bw_listing"
+local bw_serve = require "colibri.bw_serve"
 local checked = require "colibri.checked"
 local clock = require "core.clock"
 local core_bw = require "core.bw"
@@ -19,12 +22,10 @@ local task = require "core.task"
 
 local M = {}
 
-local BACK_OFF = 60 -- seconds without a login after "rate limit exceeded"
-
--- A task can be paused anywhere, so a wake can come just before the wait it is
--- meant for; then the wait ends after this many seconds. What must be decided
--- by one task alone is decided by table.remove, which is not interrupted.
-local POLL = 0.5
+-- Seconds without a login after "rate limit exceeded": at least as long as a
+-- server takes to allow one more, doubled each time it says so again, with
+-- jitter, so that several daemons do not come back together.
+local BACK_OFF, BACK_OFF_MAX, JITTER = 60, 960, 0.25
 
 -- Errors about what was asked for; after any other the session is closed,
 -- unless the adapter puts keep_session = true into the error.
@@ -33,8 +34,8 @@ local ABOUT_CONTENT = { CollectionNotFound = true, CollectionAmbiguous = true, C
 
 -- ctx.bw: core.bw and the library around it, in one table.
 local function bw_tools()
-  local tools = { cli = bw_cli.new, fail = bw_cli.fail, find_collection = bw_items.find_collection,
-    pairs = bw_items.pairs }
+  local tools = { cli = bw_cli.new, serve = bw_serve.start, calls = bw_calls.new, fail = bw_cli.fail,
+    listing = bw_listing.new, find_collection = bw_items.find_collection, pairs = bw_items.pairs }
   for name, fn in pairs(core_bw) do
     tools[name] = fn
   end
@@ -62,8 +63,7 @@ local function finish(request, list, e)
   if request.done then
     return
   end
-  request.list, request.e = list, e
-  request.done = true -- last: a task may be paused between any two statements
+  request.list, request.e, request.done = list, e, true
   request.waiter:wake()
 end
 
@@ -78,16 +78,19 @@ end
 -- The oldest request whose requester still waits; waits for one while the
 -- session may be idle. nil: it is time to close.
 local function next_request(self)
-  local deadline = clock.monotonic() + self.idle
+  local deadline = self.clock.monotonic() + self.idle
   while not self.closing do
     local request = table.remove(self.pending, 1)
-    local left = deadline - clock.monotonic()
+    local left = deadline - self.clock.monotonic()
     if request and not request.abandoned then
       return request
     elseif not request and left <= 0 then
       return nil
     elseif not request then
-      self.wakeup:wait(math.min(left, POLL))
+      if self.session.rest then
+        self.session:rest()
+      end
+      self.wakeup:wait(left)
     end
   end
   return nil
@@ -126,18 +129,38 @@ local function adapter(self)
   return def
 end
 
+-- May we log in now? nil, err when not.
+local function may_open(self, def)
+  local left = self.not_before - self.clock.monotonic()
+  if left > 0 then
+    return nil, err.new("VaultRateLimited", "the server's rate limit was reached; the next login is in %d seconds",
+      math.ceil(left))
+  end
+  local refused = self.refused
+  if refused and def.stamp and def.stamp(self.adapter_ctx) == refused.stamp then
+    return nil, err.new("VaultAuthFailed", "not tried again until the configuration changes: %s", refused.message)
+  end
+  self.refused = nil
+  return true
+end
+
 local function open(self)
   local def, e = adapter(self)
   if not def then
     return nil, e
   end
-  if clock.monotonic() < self.not_before then
-    return nil, err.new("VaultRateLimited", "the server's rate limit was reached; the next login is in %d seconds",
-      math.ceil(self.not_before - clock.monotonic()))
+  local may
+  may, e = may_open(self, def)
+  if not may then
+    return nil, e
   end
+  local stamp = def.stamp and def.stamp(self.adapter_ctx)
   local session
   session, e = protected(def.open, self.adapter_ctx)
   if not session then
+    if e.code == "VaultAuthFailed" and stamp then
+      self.refused = { stamp = stamp, message = e.message }
+    end
     return nil, e
   end
   self.sessions = self.sessions + 1
@@ -159,9 +182,10 @@ local closer = {
 }
 
 local function note(self, e)
-  self.last_error = { code = e.code, message = e.message, at = clock.now() }
-  if e.code == "VaultRateLimited" and clock.monotonic() >= self.not_before then
-    self.not_before = clock.monotonic() + BACK_OFF
+  self.last_error = { code = e.code, message = e.message, at = self.clock.now() }
+  if e.code == "VaultRateLimited" and self.clock.monotonic() >= self.not_before then
+    self.back_off = math.min(self.back_off and self.back_off * 2 or BACK_OFF, BACK_OFF_MAX)
+    self.not_before = self.clock.monotonic() + self.back_off * (1 + JITTER * math.random())
   end
 end
 
@@ -187,6 +211,9 @@ local function serve(self)
     end
     finish(request, list, e)
     self.current = nil
+    if list then
+      self.back_off = nil
+    end
     if e then
       note(self, e)
       if not (ABOUT_CONTENT[e.code] or e.keep_session) then
@@ -213,41 +240,38 @@ local worker_meta = {
   end,
 }
 
--- Serve until nobody asks. Who has the token is the one worker; it is put back
--- before the last look at the requests, so that none is overlooked.
+-- Serve until nobody asks. Who has the token is the one worker.
 local function work(self)
   local guard <close> = setmetatable({ vaults = self }, worker_meta)
-  repeat
-    while #self.pending > 0 do
-      local _, e = protected(function()
-        if self.closing then
-          fail_all(self, err.new("Cancelled", "the vault is being closed"))
-        else
-          serve(self)
-        end
-        return true
-      end)
-      if e then
-        log.error("vault", "the session failed", { code = e.code, error = e.message, where = e.where })
-        guard.e = e
-        return
+  while #self.pending > 0 do
+    local _, e = protected(function()
+      if self.closing then
+        fail_all(self, err.new("Cancelled", "the vault is being closed"))
+      else
+        serve(self)
       end
+      return true
+    end)
+    if e then
+      log.error("vault", "the session failed", { code = e.code, error = e.message, where = e.where })
+      guard.e = e
+      return
     end
-    table.insert(self.token, true)
-  until #self.pending == 0 or not table.remove(self.token)
+  end
+  table.insert(self.token, true)
   guard.done = true
 end
 
 --- The face -----------------------------------------------------------------
 
 --- The vault of a host.
--- @param opts { gen = function() -> generation, ctx = { conf, fs, proc, sys, task, ... }, idle = seconds|nil }
---   idle: default conf.vault_idle, else 0
+-- @param opts { gen = function() -> generation, ctx = { conf, fs, proc, sys, task, ... }, idle = seconds|nil, clock }
+--   idle: default conf.vault_idle, else 0; clock: default core.clock
 function M.new(opts)
   local ctx = opts.ctx
   local adapter_ctx = setmetatable({ bw = bw_tools(), log = log.topic("vault") }, { __index = ctx })
   return setmetatable({ gen = opts.gen, ctx = ctx, adapter_ctx = adapter_ctx,
-    idle = opts.idle or tonumber(ctx.conf.vault_idle) or 0,
+    idle = opts.idle or tonumber(ctx.conf.vault_idle) or 0, clock = opts.clock or clock,
     pending = {}, wakeup = task.waiter(), token = { true }, not_before = -math.huge, sessions = 0 }, Vaults)
 end
 
@@ -261,7 +285,7 @@ function Vaults:fetch(collection, since)
   if type(collection) ~= "string" or collection == "" or collection:find("%c") then
     return nil, err.new("CollectionNotFound", "not a name for a collection")
   end
-  local request = { collection = collection, since = since or clock.monotonic(), waiter = task.waiter() }
+  local request = { collection = collection, since = since or self.clock.monotonic(), waiter = task.waiter() }
   local _ <close> = setmetatable({ request = request }, abandon_meta)
   table.insert(self.pending, request)
   if table.remove(self.token) then
@@ -270,9 +294,21 @@ function Vaults:fetch(collection, since)
     self.wakeup:wake()
   end
   while not request.done do
-    request.waiter:wait(POLL)
+    request.waiter:wait()
   end
   return request.list, request.e
+end
+
+--- After a start: let the adapter end what an earlier daemon left behind. Waits.
+function Vaults:recover()
+  local def = adapter(self)
+  if not def or not def.recover then
+    return
+  end
+  local _, e = protected(def.recover, self.adapter_ctx)
+  if e then
+    log.warn("vault", "what an earlier daemon left behind stays", { code = e.code, error = e.message })
+  end
 end
 
 --- Close the session; what waits for it gets Cancelled. A later request opens

@@ -1,6 +1,6 @@
-/* links: bw bw_json fs fs_read fs_walk fs_write secret secret_redact err mem log log_line */
+/* links: bw bw_json bw_list siphash fs fs_read fs_walk fs_write secret secret_redact err mem log log_line */
 /*
- * Whatever bw prints and whatever stands in BW_SERVER: no crash, no leak, and
+ * Whatever bw prints or keeps, and whatever stands in BW_SERVER: no crash, no leak, and
  * what was accepted keeps its promises.
  */
 #include <stdio.h>
@@ -9,6 +9,7 @@
 
 #include "bw.h"
 #include "bw_json.h"
+#include "bw_list.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -40,6 +41,50 @@ fuzz_json(const char *text, size_t size)
 	bw_json_free(&r);
 }
 
+struct seen {
+	const char *text;
+	size_t size, end;
+};
+
+/* An element is an object of the text, behind the one before; ids are ids. */
+static int
+see_element(const struct bw_element *el, void *arg)
+{
+	struct seen *seen = arg;
+	size_t i;
+
+	if (seen != NULL) {
+		FUZZ_CHECK(el->from >= seen->end && el->from < el->to);
+		FUZZ_CHECK(el->to <= seen->size);
+		FUZZ_CHECK(seen->text[el->from] == '{');
+		FUZZ_CHECK(seen->text[el->to - 1] == '}');
+		FUZZ_CHECK(bw_id_ok(el->id));
+		seen->end = el->to;
+	}
+	FUZZ_CHECK(el->nids <= BW_IDS_MAX);
+	for (i = 0; i < el->nids; i++)
+		FUZZ_CHECK(bw_id_ok(el->ids[i]));
+	return 0;
+}
+
+static void
+fuzz_list(const char *text, size_t size)
+{
+	struct seen seen = { .text = text, .size = size };
+	struct err e = ERR_INIT;
+	struct secret *s;
+
+	if (bw_list_each(text, size, see_element, &seen, &e) != 0)
+		FUZZ_CHECK(strcmp(e.code, "VaultProtocol") == 0);
+	if (bw_data_each(text, size, see_element, NULL, &e) != 0)
+		FUZZ_CHECK(strcmp(e.code, "VaultProtocol") == 0);
+	FUZZ_CHECK(bw_data_token_time(text, size) >= -1);
+	s = bw_password_json(text, size, &e);
+	if (s != NULL)
+		fuzz_json(secret_bytes(s), secret_len(s));
+	secret_unref(s);
+}
+
 /* An accepted URL is accepted again, unchanged, and has no strange byte. */
 static void
 fuzz_server(const char *text, size_t size)
@@ -67,6 +112,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t before = secret_count();
 
 	fuzz_json(text, size);
+	fuzz_list(text, size);
 	fuzz_server(text, size);
 	bw_session_ok(text, size);
 	FUZZ_CHECK(secret_count() == before);

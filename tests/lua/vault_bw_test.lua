@@ -20,9 +20,15 @@ local COLLECTIONS = ([[ [{"object":"collection","id":"%s","organizationId":"0c-0
 local CREDENTIALS = ("BW_SERVER=%s/\nBW_CLIENTID=%s\nBW_CLIENTSECRET=%s\nBW_PASSWORD='%s'\nOTHER_API_KEY=x\n"):format(
   SERVER, CLIENT, SECRET, PASSWORD)
 
+local ids = 0
+local function item_id()
+  ids = ids + 1
+  return ("%04x-0"):format(ids)
+end
+
 local function login(name, password)
-  return ([[{"object":"item","id":"i-%s","name":"%s","type":1,"collectionIds":["%s"],"notes":null,
-    "login":{"username":"u","password":%s},"deletedDate":null}]]):format(name, name, ID,
+  return ([[{"object":"item","id":"%s","name":"%s","type":1,"collectionIds":["%s"],"notes":null,
+    "login":{"username":"u","password":%s},"deletedDate":null}]]):format(item_id(), name, ID,
     password and '"' .. password .. '"' or "null")
 end
 
@@ -31,7 +37,7 @@ local function list(...)
 end
 
 -- A world of its own: state directory, provider.env, stand-in and vaults.
-local function world(items, conf)
+local function world(items, conf, virtual)
   local base = t.ok(fs.scratch("vault-bw"))
   local root = t.ok(fs.open_trusted(base))
   local data = "bw/" .. bw.dir_name(SERVER, CLIENT)
@@ -76,6 +82,7 @@ local function world(items, conf)
   w.vault = vaults.new {
     gen = function() return { vault = { bw = adapter } } end,
     ctx = { conf = settings, fs = fs, proc = proc, clock = clock, task = tasks, sys = sys },
+    clock = virtual,
   }
   return setmetatable(w, { __close = function()
     w.vault:close()
@@ -106,7 +113,7 @@ end
 --- What comes out ------------------------------------------------------------
 
 t.test("login items and secure notes of the one collection", function()
-  local other = '{"object":"item","id":"n","name":"a note","type":%d,"collectionIds":["' .. ID .. '"],"notes":"%s"}'
+  local other = '{"object":"item","id":"a-1","name":"a note","type":%d,"collectionIds":["' .. ID .. '"],"notes":"%s"}'
   local w <close> = world(list(
     login("KEY", 'a\\"b $c \\u00e9\\n'), login("key", "lower"), (login("TRASH", "no"):gsub("null}$", '"2026-01-01"}')),
     other:format(2, "N1=1\\nN2='x y'\\n"), other:format(3, "card"),
@@ -127,7 +134,7 @@ t.test("a session: each step with what it needs and no more, then logged out", f
     { "login --apikey", "BITWARDENCLI_APPDATA_DIR BW_CLIENTID BW_CLIENTSECRET BW_NOINTERACTION HOME LANG PATH " },
     { "status", plain }, { "unlock --passwordfile /dev/stdin", plain },
     { "list collections", base .. "BW_SESSION HOME LANG PATH " },
-    { "list items --collectionid " .. ID, base .. "BW_SESSION HOME LANG PATH " },
+    { "list items", base .. "BW_SESSION HOME LANG PATH " },
     { "lock", plain }, { "logout", plain },
   }
   local got = {}
@@ -248,6 +255,7 @@ for _, case in ipairs(FAULTS) do
     t.ok(e.message:find(";", 1, true), "no advice in: " .. e.message)
     w.drop("fault." .. case[1])
     w.vault.not_before = -math.huge
+    t.ok(w.root:write("provider.env", CREDENTIALS .. "# changed\n"))
     t.eq(revealed(t.ok(w.vault:fetch("proof0"))), { KEY = "value" })
   end)
 end
@@ -279,6 +287,19 @@ t.test("a wrong password", function()
   local w <close> = world()
   w.put("password", "another")
   fails(w, "VaultAuthFailed")
+end)
+
+t.test("refused credentials are not tried again until they change", function()
+  local w <close> = world()
+  w.put("clientsecret", "rotated")
+  fails(w, "VaultAuthFailed")
+  t.ok(fails(w, "VaultAuthFailed").message:find("until the configuration changes", 1, true))
+  t.eq(w.count("login"), 1)
+  w.put("clientsecret", SECRET)
+  fails(w, "VaultAuthFailed")
+  t.ok(w.root:write("provider.env", CREDENTIALS .. "# the key is back\n"))
+  t.ok(w.vault:fetch("proof0"))
+  t.eq(w.count("login"), 2)
 end)
 
 t.test("unlock is tried a second time for KeyIdBackfillError", function()
@@ -325,7 +346,7 @@ end)
 --- Collections and items -----------------------------------------------------
 
 t.test("what is in the collection must be right", function()
-  local note = '{"object":"item","id":"n","name":"note","type":2,"collectionIds":["' .. ID .. '"],"notes":"%s"}'
+  local note = '{"object":"item","id":"a-1","name":"note","type":2,"collectionIds":["' .. ID .. '"],"notes":"%s"}'
   local cases = {
     { "CollectionEmpty", list() },
     { "CollectionEmpty", list((login("A", "x"):gsub(ID_PATTERN, OTHER))) },
@@ -395,6 +416,166 @@ t.test("no bw, or an untrusted one", function()
   fails(w, "VaultNotConfigured")
 end)
 
+--- Serve ---------------------------------------------------------------------
+
+local function serving(items, conf)
+  local w = world(items, conf)
+  w.put("serve", "")
+  return w
+end
+
+local function served(w)
+  local out = {}
+  for line in w.log():gmatch("serve: ([^\n]*)") do
+    out[#out + 1] = line
+  end
+  return out
+end
+
+t.test("serve: one process answers all, and no secret is in its environment", function()
+  local w <close> = serving(nil, { vault_idle = 600 })
+  t.eq(revealed(t.ok(w.vault:fetch("proof0"))), { KEY = "value" })
+  w.put("items.json", list(login("KEY", "newer")))
+  t.eq(revealed(t.ok(w.vault:fetch("proof0"))), { KEY = "newer" })
+  t.err("CollectionNotFound", w.vault:fetch("nobody"))
+  w.vault:close()
+  t.eq(served(w), { "GET /status", "GET /status", "POST /unlock", "GET /status", "GET /list/object/collections",
+    "GET /list/object/items", "POST /sync?force=true", "GET /status", "GET /list/object/collections",
+    "GET /list/object/items", "POST /sync?force=true", "GET /status", "GET /list/object/collections" })
+  t.eq({ w.count("login"), w.count("unlock"), w.count("list"), w.count("logout") }, { 1, 0, 0, 1 })
+  t.eq(w.state("login"), "0")
+  t.ok(w.log():find("argv: serve --hostname fd+connected://3\nenv: BITWARDENCLI_APPDATA_DIR BW_NOINTERACTION HOME " ..
+    "LANG PATH \n", 1, true))
+end)
+
+t.test("serve: 50 who ask at once cost one login, one sync, one listing", function()
+  local w <close> = serving()
+  local asked = {}
+  for i = 1, 50 do
+    asked[i] = task.go(function() return w.vault:fetch("proof0") end)
+  end
+  for _, child in ipairs(asked) do
+    t.eq(revealed(t.ok(child:wait())), { KEY = "value" })
+  end
+  w.vault:close()
+  t.eq(served(w), { "GET /status", "GET /status", "POST /unlock", "GET /status", "GET /list/object/collections",
+    "GET /list/object/items" })
+end)
+
+-- { step, fault, code }
+local SERVE_FAULTS = {
+  { "serve", "hang", "VaultTimeout" },
+  { "serve-status.once", "hang", "VaultTimeout" },
+  { "serve-status", "print <html>", "VaultProtocol" },
+  { "serve-status", "error You are not logged in.", "VaultAuthFailed" },
+  { "serve-unlock", "error Cryptography error, The decryption operation failed", "VaultAuthFailed" },
+  { "serve-unlock", "status 500 Internal Server Error", "VaultProtocol" },
+  { "serve-unlock", "print", "VaultProtocol" },
+  { "serve-unlock", 'print {"success":true}', "VaultProtocol" },
+  { "serve-unlock", 'print {"success":true,"data":{}}', "VaultProtocol" }, -- it is still locked
+  { "serve-unlock", "crash FetchError: request failed, reason: connect ECONNREFUSED", "VaultUnreachable" },
+  { "serve-unlock", "hang", "VaultTimeout" },
+  { "serve-list-collections", "print []", "VaultProtocol" },
+  { "serve-list-collections", "http HTTP/1.1 200 OK\\r\\n\\r\\n[]", "VaultProtocol" },
+  { "serve-list-collections", "http nonsense\\r\\n\\r\\n", "VaultProtocol" },
+  { "serve-list-items", "cut", "VaultProtocol" },
+  { "serve-list-items", "huge", "VaultProtocol" },
+  { "serve-list-items", "hang", "VaultTimeout" },
+  { "serve-list-items", "shout", "VaultProtocol" },
+  { "serve-list-items", "status 500 Internal Server Error", "VaultProtocol" },
+  { "serve-list-items", "error Vault is locked.", "VaultProtocol" },
+  { "serve-list-items", "crash TypeError: boom", "VaultProtocol" },
+  { "serve-list-items", 'print {"success":true,"data":{"object":"list","data":[{"password":"hunter2"}]}}', "VaultProtocol" },
+  { "serve-list-items", 'print {"success":true,"data":{"object":"list"}}', "VaultProtocol" },
+  { "serve-list-items", 'print {"success":false,"message":"Rate limit exceeded. Try again later."}', "VaultRateLimited" },
+  { "serve-list-items", "noise ERROR bitwarden_crypto: failed", "VaultProtocol" },
+}
+
+for _, case in ipairs(SERVE_FAULTS) do
+  t.test(("%s: %s: %s"):format(case[1], case[2]:sub(1, 50), case[3]), function()
+    local w <close> = serving(nil, { vault_timeout = case[3] == "VaultTimeout" and 2 or 30 })
+    w.put("fault." .. case[1], case[2] .. "\n")
+    local e = fails(w, case[3])
+    t.ok(e.message:find(";", 1, true), "no advice in: " .. e.message)
+    if not case[1]:find("once", 1, true) then
+      w.drop("fault." .. case[1])
+    end
+    w.conf.vault_timeout = 30
+    w.vault.not_before = -math.huge
+    t.ok(w.root:write("provider.env", CREDENTIALS .. "# changed\n"))
+    t.eq(revealed(t.ok(w.vault:fetch("proof0"))), { KEY = "value" })
+  end)
+end
+
+t.test("serve: a sync that fails, and one that only seems to succeed", function()
+  local w <close> = serving(nil, { vault_idle = 600 })
+  for _, case in ipairs {
+    { "serve-sync", "error Syncing failed: Invalid claim", "VaultAuthFailed" },
+    { "serve-sync", "error Rate limit exceeded. Try again later.", "VaultRateLimited" },
+    { "serve-sync", "crash FetchError: connect ECONNREFUSED", "VaultUnreachable" },
+    { "serve-sync", 'print {"success":true,"data":{}}', "VaultStale" }, -- the copy is old
+  } do
+    w.vault.not_before = -math.huge
+    t.ok(w.vault:fetch("proof0"))
+    w.put("fault." .. case[1], case[2] .. "\n")
+    if case[3] == "VaultStale" then
+      w.put("lastsync", "2020-01-01T00:00:00.000Z")
+    end
+    fails(w, case[3])
+    w.drop("fault." .. case[1])
+  end
+  w.drop("lastsync")
+  w.vault.not_before = -math.huge
+  t.ok(w.vault:fetch("proof0"))
+  -- Logged out behind our back: every sync says success, and the list is empty.
+  w.put("serve-out", "")
+  t.ok(w.root:write(w.data .. "/data.json", "server=" .. SERVER .. "\nlogin=0\n"))
+  fails(w, "VaultAuthFailed")
+end)
+
+t.test("serve: the second try of unlock", function()
+  local w <close> = serving()
+  w.put("fault.serve-unlock.once", "status 500 Internal Server Error\n")
+  t.ok(w.vault:fetch("proof0"))
+end)
+
+t.test("a bw without serve is run once for each call", function()
+  local w <close> = world()
+  t.ok(w.vault:fetch("proof0"))
+  t.eq({ #served(w), w.count("list items") }, { 0, 1 })
+end)
+
+t.test("after a crash the next start ends the login", function()
+  local w <close> = world()
+  t.ok(w.root:write(w.data .. "/data.json", "login=1\nlocked=0\nserver=" .. SERVER .. "\n"))
+  t.ok(w.root:write(w.data .. "/login", ""))
+  w.vault:recover()
+  t.eq({ w.state("login"), w.count("logout"), w.count("login") }, { "0", 1, 0 })
+  t.err("NotFound", w.root:stat(w.data .. "/login"))
+  w.vault:recover()
+  t.eq(w.count("logout"), 1)
+end)
+
+t.test("rate limit: at least a minute, doubled, with jitter", function()
+  local now = 0
+  local w <close> = world(nil, nil, { monotonic = function() return now end, now = clock.now })
+  w.put("fault.login", "error Rate limit exceeded. Try again later.\n")
+  local least = 60
+  for round = 1, 7 do
+    fails(w, "VaultRateLimited")
+    local wait = w.vault.not_before - now
+    t.ok(wait >= least and wait <= least * 1.25, ("round %d: %g s"):format(round, wait))
+    now = now + least - 0.1
+    fails(w, "VaultRateLimited")
+    t.eq(w.count("login"), round)
+    now = w.vault.not_before
+    least = math.min(least * 2, 960)
+  end
+  w.drop("fault.login")
+  t.ok(w.vault:fetch("proof0"))
+  t.eq(w.vault.back_off, nil)
+end)
+
 --- bw.decode -----------------------------------------------------------------
 
 t.test("decode makes secrets of all strings but those of known keys", function()
@@ -413,6 +594,8 @@ t.test("decode refuses what is no JSON object", function()
   for _, text in ipairs { "", "null", "[]", '"x"', "{", '{"a":1}x', '{"a":"\\ud800"}', '{"a":1,"a":2}' } do
     t.err("VaultProtocol", bw.decode(text))
   end
-  t.raises(function() bw.decode(1, 2) end, "too many")
+  t.raises(function() bw.decode("{}", 0, 2, 3) end, "too many")
+  t.raises(function() bw.decode("{}", 1, 3) end, "not a part")
+  t.eq(t.ok(bw.decode("x{}y", 1, 3)), {})
   t.raises(function() bw.decode({}) end, "string expected")
 end)

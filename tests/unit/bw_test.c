@@ -1,9 +1,10 @@
-/* links: bw bw_json fs fs_read fs_walk fs_write err mem log log_line secret secret_redact */
+/* links: bw bw_json bw_list siphash fs fs_read fs_walk fs_write err mem log log_line secret secret_redact */
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "bw.h"
 #include "bw_json.h"
+#include "bw_list.h"
 #include "check.h"
 #include "mem.h"
 
@@ -276,6 +277,124 @@ TEST(json_error_keeps_quiet)
 	bw_json_free(&r);
 }
 
+/* --- listings and the data file --- */
+
+/* All that was found, as "from-to id[collection,...]!" one after the other. */
+static int
+note_element(const struct bw_element *el, void *arg)
+{
+	char *out = arg;
+	size_t i, n = strlen(out);
+
+	n += (size_t)sprintf(out + n, "%zu-%zu %s[", el->from, el->to, el->id);
+	for (i = 0; i < el->nids; i++)
+		n += (size_t)sprintf(out + n, "%s,", el->ids[i]);
+	sprintf(out + n, "]%s ", el->gone ? "!" : "");
+	return 0;
+}
+
+static const char *
+listed(const char *text, bool data_file)
+{
+	static char out[1024];
+	struct err e = ERR_INIT;
+	int rc;
+
+	out[0] = '\0';
+	rc = data_file ?
+	    bw_data_each(text, strlen(text), note_element, out, &e) :
+	    bw_list_each(text, strlen(text), note_element, out, &e);
+	return rc == 0 ? out : e.code;
+}
+
+#define LIST(elements) \
+	"{\"success\":true,\"data\":{\"object\":\"list\",\"data\":[" elements "]}}"
+
+TEST(listings)
+{
+	CHECK_STR(listed(LIST(""), false), "");
+	CHECK_STR(listed(LIST("{\"id\":\"a-1\"}"), false), "48-60 a-1[] ");
+	CHECK_STR(listed(LIST("{\"x\":[{\"id\":1}],\"id\":\"a\","
+	    "\"collectionIds\":[\"b\",\"c-2\"]}, {\"id\":\"d\","
+	    "\"collectionIds\":null,\"deletedDate\":\"2026\"}"), false),
+	    "48-101 a[b,c-2,] 103-155 d[]! ");
+	CHECK_STR(listed("{\"data\":{\"data\":[],\"x\":{}},\"y\":[[]],"
+	    "\"success\":true}", false), "");
+}
+
+TEST(listings_refused)
+{
+	static const char *const bad[] = {
+		"", "[]", "{}", "null", "{\"success\":true}",
+		"{\"success\":true,\"data\":{}}",
+		"{\"success\":true,\"data\":[]}",
+		"{\"success\":false,\"data\":{\"data\":[]}}",
+		"{\"data\":{\"data\":[]}}",
+		"{\"success\":1,\"data\":{\"data\":[]}}",
+		"{\"success\":true,\"data\":{\"data\":[]},\"data\":{}}",
+		"{\"success\":true,\"data\":{\"data\":[],\"data\":[]}}",
+		LIST("1"), LIST("{}"), LIST("{\"id\":\"\"}"),
+		LIST("{\"id\":\"../x\"}"), LIST("{\"id\":7}"),
+		LIST("{\"id\":\"a\",\"id\":\"b\"}"),
+		LIST("{\"id\":\"a\",\"collectionIds\":{}}"),
+		LIST("{\"id\":\"a\",\"collectionIds\":[1]}"),
+		LIST("{\"id\":\"a\",\"collectionIds\":[\"\"]}"),
+		LIST("") "x", "{\"success\":true,\"data\":{\"data\":[",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(bad); i++) {
+		if (strcmp(listed(bad[i], false), "VaultProtocol") != 0)
+			CHECK_NOTE("taken: %s", bad[i]);
+	}
+}
+
+TEST(data_file)
+{
+	CHECK_STR(listed("{\"a\":1,\"user_u_ciphers_ciphers\":{\"k\":{\"id\":"
+	    "\"a-1\",\"collectionIds\":[\"c\"],\"archivedDate\":\"2026\","
+	    "\"deletedDate\":null}}}", true), "0-0 a-1[c,]! ");
+	CHECK_STR(listed("{\"a\":1}", true), "VaultProtocol");
+	CHECK_STR(listed("{\"x_ciphers_ciphers\":{\"k\":1}}", true),
+	    "VaultProtocol");
+}
+
+static long long
+token_time(const char *text)
+{
+	return bw_data_token_time(text, strlen(text));
+}
+
+TEST(token_times)
+{
+	/* {"x":{"nbf":2},"nbf":1764000000} */
+	CHECK_INT(token_time("{\"user_u_token_accessToken\":\"e30."
+	    "eyJ4Ijp7Im5iZiI6Mn0sIm5iZiI6MTc2NDAwMDAwMH0.sig\"}"), 1764000000);
+	CHECK_INT(token_time("{\"user_u_token_accessToken\":\"\"}"), -1);
+	CHECK_INT(token_time("{\"user_u_token_accessToken\":\"a.b\"}"), -1);
+	CHECK_INT(token_time("{\"user_u_token_accessToken\":\"a.!!.c\"}"), -1);
+	CHECK_INT(token_time("{\"user_u_token_accessToken\":\"a..c\"}"), -1);
+	CHECK_INT(token_time("{}"), -1);
+	CHECK_INT(token_time("["), -1);
+}
+
+TEST(password_bodies)
+{
+	struct err e = ERR_INIT;
+	struct secret *s;
+
+	s = bw_password_json("a\"\\\n\xc3\xbc\x7f", 7, &e);
+	CHECK_STR(secret_bytes(s), "{\"password\":\"a\\\"\\\\\\u000a"
+	    "\xc3\xbc\\u007f\"}");
+	secret_unref(s);
+	s = bw_password_json("", 0, &e);
+	CHECK_STR(secret_bytes(s), "{\"password\":\"\"}");
+	secret_unref(s);
+	CHECK(bw_password_json("\xff", 1, &e) == NULL);
+	CHECK_STR(e.code, "VaultNotConfigured");
+	CHECK_INT(secret_count(), 0);
+}
+
 CHECK_MAIN(
 	RUN(good_servers);
 	RUN(bad_servers);
@@ -290,4 +409,9 @@ CHECK_MAIN(
 	RUN(json_depth);
 	RUN(json_many_values);
 	RUN(json_error_keeps_quiet);
+	RUN(listings);
+	RUN(listings_refused);
+	RUN(data_file);
+	RUN(token_times);
+	RUN(password_bodies);
 )

@@ -1,16 +1,23 @@
 -- vault/bw.lua - the vault behind the Bitwarden CLI `bw`.
 --
--- One session is: status, [logout], [config server, status], login, status,
--- unlock, then listings, then lock and logout; each step is a process of its
--- own (bw_cli.lua, as ctx.bw.cli). bw fails open in many ways: it logs in at
--- bitwarden.com when its data file is damaged, it says success when a sync
--- failed; what each check is for stands beside it. The data directory is kept,
--- so that a server sees one device; no login stays in it.
+-- One session is: status, [logout], [config server, status], login, then one
+-- resident `bw serve` over a socketpair that is unlocked and gives the listings,
+-- then its end and logout. A bw without that is run once for each call instead.
+-- bw fails open in many ways: it logs in at bitwarden.com when its data file is
+-- damaged, it says success when a sync failed; what each check is for stands
+-- beside it. The data directory is kept, so that a server sees one device; no
+-- login stays in it.
 
 local err = require "colibri.err"
 
 local LOCK_WAIT = 90 -- seconds; longer than another process keeps an idle session
 local DIR_MODE = 0x1c0 -- 0700
+local MARK = "login" -- a file beside data.json while there may be a login in that
+local OPEN_CALLS, FETCH_CALLS = 3, 2 -- times vault_timeout: what an open and a fetch may take in all
+-- An unforced sync asks only when the vault changed last, and compares that with
+-- our clock: see refresh().
+local SAME_CLOCK = 3 -- seconds
+local FULL_SYNC = 60 -- seconds
 
 --- Settings -----------------------------------------------------------------
 
@@ -98,12 +105,8 @@ end
 -- Remove what a login left on disk without asking bw: the API key and the
 -- access token stand in there in plain text. Never waits.
 local function wipe(s)
-  local root <close> = s.ctx.fs.open_trusted(s.dir)
-  if not root then
-    return
-  end
   for _, name in ipairs { "data.json", "data.json.bak" } do
-    root:unlink(name)
+    s.root:unlink(name)
   end
 end
 
@@ -124,8 +127,7 @@ local function prepare(s)
     return nil, e
   end
   -- A bw-data directory beside node wins over our setting.
-  local root <close> = s.ctx.fs.open_trusted(s.dir)
-  if not root or not root:stat("data.json") then
+  if not s.root:stat("data.json") then
     return s.fail("VaultNotConfigured", "its data is elsewhere; remove the bw-data directory beside node")
   end
   if st.status ~= "unauthenticated" then
@@ -148,9 +150,17 @@ local function prepare(s)
   return true
 end
 
--- Is what bw has cached from after this moment, and from our server?
-local function check_synced(s, since)
-  local st, e = s.cli:status()
+-- Whole seconds of ISO time compare as text.
+local function iso(s, at)
+  return s.ctx.clock.iso(at):sub(1, 19)
+end
+
+-- Is what bw says of itself from our server, and as locked or unlocked as it
+-- should be? With since: is its copy of the vault from after this moment? A
+-- login or a sync that failed says success; then there is nothing in the copy,
+-- or something old.
+local function check_status(s, wanted, since)
+  local st, e = s.vault:status()
   if not st then
     return nil, e
   end
@@ -159,68 +169,96 @@ local function check_synced(s, since)
   end
   if st.status == "unauthenticated" then
     return s.fail("VaultAuthFailed", "it logged itself out")
+  elseif wanted and st.status ~= wanted then
+    return s.fail("VaultProtocol", "it is %s, not %s", st.status, wanted)
   end
-  -- A login whose sync failed says success; then there is nothing here, or
-  -- something old. Whole seconds of ISO time compare as text.
-  local earliest = s.ctx.clock.iso(since - 1):sub(1, 19)
-  if type(st.lastSync) ~= "string" or st.lastSync:sub(1, 19) < earliest then
+  if since and (type(st.lastSync) ~= "string" or st.lastSync:sub(1, 19) < iso(s, since - 1)) then
     return s.fail("VaultStale", "the vault could not be synced")
   end
-  return true
+  return st
+end
+
+-- Is our clock not ahead of the server's? The access token says when it was
+-- made; the sync that follows at once has the time of our clock.
+local function is_same_clock(s, st)
+  local data = s.ctx.bw.read_data(s.dir)
+  local made = data and s.ctx.bw.token_time(data)
+  return made ~= nil and st.lastSync:sub(1, 19) <= iso(s, made + SAME_CLOCK)
+end
+
+-- The vault, locked: bw serve, or what runs bw for each call.
+local function start_vault(s)
+  local serve, e = s.ctx.bw.serve(s.cli)
+  if not serve and e.unsupported then
+    s.ctx.log.info("bw: no serve on a descriptor; it is run for each call", { code = e.code, error = e.message })
+    return s.ctx.bw.calls(s.cli)
+  end
+  return serve, e
 end
 
 local function login(s, credentials)
   local asked, since = s.ctx.clock.monotonic(), s.ctx.clock.now()
   s.logged_in = true
+  s.root:write(MARK, "", { mode = 0x180 }) -- 0600
   local data, e = s.cli:call("login", { "login", "--apikey" },
     { env = { BW_CLIENTID = credentials.BW_CLIENTID, BW_CLIENTSECRET = credentials.BW_CLIENTSECRET } })
   if not data then
     return nil, e
   end
-  local ok
-  ok, e = check_synced(s, since)
-  if not ok then
+  s.vault, e = start_vault(s)
+  if not s.vault then
     return nil, e
   end
-  s.synced = asked
+  local st
+  st, e = check_status(s, "locked", since)
+  if not st then
+    return nil, e
+  end
+  s.synced, s.full_sync = asked, asked
+  s.same_clock = s.vault.is_serve and is_same_clock(s, st)
   return true
 end
 
--- The session's key, as a secret. The password goes in by a pipe.
 local function unlock(s, credentials)
-  local argv = { "unlock", "--passwordfile", "/dev/stdin" }
-  local data, e, r = s.cli:call("unlock", argv, { input = credentials.BW_PASSWORD })
-  if not data and r and r.stderr:find("KeyIdBackfillError", 1, true) then
-    -- 2026.9.0 against a server without that endpoint: the second try works.
-    data, e = s.cli:call("unlock", argv, { input = credentials.BW_PASSWORD })
+  local ok, e = s.vault:unlock(credentials.BW_PASSWORD)
+  if ok and s.vault.is_serve then
+    ok, e = check_status(s, "unlocked")
   end
-  if not data then
-    return nil, e
-  end
-  if data.raw == nil or not s.ctx.bw.is_session(data.raw) then
-    return s.fail("VaultProtocol", "unlock gave no session key")
-  end
-  s.session = data.raw
-  return true
+  return ok and true or nil, e
 end
 
--- Bring the cache up to date unless it is newer than the request.
+-- Bring bw's copy of the vault up to date, unless it is newer than the request.
+--
+-- Only a forced sync is sure, but each one counts on the server's limit of
+-- logins (ten, then one a minute). An unforced one asks when the vault changed
+-- last and compares that with OUR time of the last sync: were our clock ahead,
+-- what changes in between would be missed for good. So it is good enough only
+-- where the clocks were seen to agree, and at least once a minute a forced one
+-- makes up for what less than that may hide. (After an unforced one lastSync
+-- may stay as it was.)
 local function refresh(s, since)
   if since and since <= s.synced then
     return true
   end
   local asked, now = s.ctx.clock.monotonic(), s.ctx.clock.now()
-  s.collections = nil
-  local data, e = s.cli:call("sync", { "sync", "-f" })
-  if not data then
-    return nil, e
+  local force = not s.same_clock or asked - s.full_sync >= FULL_SYNC or s.listing.damaged ~= nil
+  if force then
+    s.listing:renew()
+  else
+    s.listing:rest()
   end
-  local ok
-  ok, e = check_synced(s, now)
+  local ok, e = s.vault:sync(force)
+  -- A serve that was logged out (401) says success to every later sync.
+  if ok then
+    ok, e = check_status(s, s.vault.is_serve and "unlocked" or nil, force and now or nil)
+  end
   if not ok then
     return nil, e
   end
   s.synced = asked
+  if force then
+    s.full_sync = asked
+  end
   return true
 end
 
@@ -229,21 +267,18 @@ end
 -- @param since number|nil: ctx.clock.monotonic() of the request; what was synced before is synced again
 -- @return { { key, value = secret, item }, ... } | nil, err
 function Session:fetch(name, since)
+  self.cli.deadline = self.ctx.clock.monotonic() + FETCH_CALLS * self.cli.timeout
   local ok, e = refresh(self, since)
-  if not ok then
-    return nil, e
-  end
-  if not self.collections then
-    self.collections, e = self.cli:list("list collections", { "list", "collections" }, self.session)
-    if not self.collections then
-      return nil, e
-    end
-  end
   local bw = self.ctx.bw
-  local id, items, out
-  id, e = bw.find_collection(self.collections, name)
+  local collections, id, items, out
+  if ok then
+    collections, e = self.listing:collections(self.vault)
+  end
+  if collections then
+    id, e = bw.find_collection(collections, name)
+  end
   if id then
-    items, e = self.cli:list("list items", { "list", "items", "--collectionid", id }, self.session)
+    items, e = self.listing:items(self.vault, id)
   end
   if items then
     out, e = bw.pairs(items, id)
@@ -257,30 +292,43 @@ function Session:fetch(name, since)
   return out
 end
 
---- Lock and log out. Waits where that is possible; where it is not (the task
--- is being ended), what the login left on disk is removed at once.
+--- Nobody waits: let go of what can be listed again. Never waits.
+function Session:rest()
+  self.listing:rest()
+end
+
+--- End serve, and log out. Waits where that is possible; where it is not (the
+-- task is being ended), what the login left on disk is removed at once.
 function Session:close()
   if self.closed then
     return
   end
+  self:rest()
   if self.logged_in then
     local done = pcall(function()
-      if self.session then
-        self.cli:call("lock", { "lock" })
+      self.cli.deadline = nil
+      if self.vault then
+        self.vault:close()
       end
       logout(self)
     end)
     if not done then
+      if self.vault and self.vault.is_serve then
+        self.vault:kill()
+      end
       wipe(self)
     end
+    self.root:unlink(MARK)
   end
   self.closed = true
-  self.session = nil
+  self.root:close()
+  self.lock_fd:close()
   self.lock:release()
 end
 
 -- Everything up to an unlocked session; waits.
 local function start(s, credentials)
+  s.cli.deadline = s.ctx.clock.monotonic() + OPEN_CALLS * s.cli.timeout
   local ok, e = prepare(s)
   if ok then
     ok, e = login(s, credentials)
@@ -300,6 +348,24 @@ local undo_meta = {
   end,
 }
 
+-- A session in a directory that is locked, not begun.
+local function new_session(ctx, server, program, dir, lock, ca)
+  local s = setmetatable({ ctx = ctx, fail = ctx.bw.fail, dir = dir, lock = lock, server = server,
+    listing = ctx.bw.listing(dir) }, Session)
+  local e
+  s.root, e = ctx.fs.open_trusted(dir)
+  if s.root then
+    s.lock_fd, e = lock:fd()
+  end
+  if not s.lock_fd then
+    lock:release()
+    return ctx.bw.fail("VaultNotConfigured", "%s", e.message)
+  end
+  s.cli = ctx.bw.cli { ctx = ctx, program = program, dir = dir, timeout = ctx.conf.vault_timeout or 60, ca = ca,
+    lock_fd = s.lock_fd }
+  return s
+end
+
 local function open(ctx)
   local credentials, program, server, dir, lock, e
   credentials, e = read_credentials(ctx)
@@ -316,9 +382,11 @@ local function open(ctx)
   if not dir then
     return nil, lock
   end
-  local cli = ctx.bw.cli { ctx = ctx, program = program, dir = dir, timeout = ctx.conf.vault_timeout or 60,
-    ca = credentials.NODE_EXTRA_CA_CERTS }
-  local s = setmetatable({ ctx = ctx, cli = cli, fail = ctx.bw.fail, dir = dir, lock = lock, server = server }, Session)
+  local s
+  s, e = new_session(ctx, server, program, dir, lock, credentials.NODE_EXTRA_CA_CERTS)
+  if not s then
+    return nil, e
+  end
   local undo <close> = setmetatable({ session = s }, undo_meta)
   local ok
   ok, e = start(s, credentials)
@@ -330,4 +398,39 @@ local function open(ctx)
   return s
 end
 
-return { api = 1, summary = "Bitwarden or Vaultwarden through the official CLI", open = open }
+-- End a login that a daemon which is no more left in this directory.
+local function recover_one(ctx, dir)
+  local lock = ctx.bw.lock_dir(dir)
+  if not lock then
+    return
+  end
+  local program = find_program(ctx) or dir .. "/no-bw" -- then the login is removed by hand
+  local s <close> = new_session(ctx, nil, program, dir, lock)
+  if s and s.root:stat(MARK) then
+    ctx.log.warn("bw: a login was left behind; logging out", { dir = dir })
+    s.logged_in = true -- so the close logs out
+  end
+end
+
+--- After a crash: end what it left logged in. Waits.
+local function recover(ctx)
+  local base = ctx.conf.state_dir:gsub("/+$", "") .. "/bw"
+  local root <close> = ctx.fs.open_trusted(base)
+  for _, name in ipairs(root and root:list() or {}) do
+    local there = root:stat(name .. "/" .. MARK)
+    if there then
+      recover_one(ctx, base .. "/" .. name)
+    end
+  end
+  return true
+end
+
+return {
+  api = 1,
+  summary = "Bitwarden or Vaultwarden through the official CLI",
+  open = open,
+  recover = recover,
+  stamp = function(ctx)
+    return ctx.bw.stamp(ctx.conf.provider_env)
+  end,
+}
