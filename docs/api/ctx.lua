@@ -52,6 +52,7 @@ being spawned: then a tenant of policy `manual` is skipped, and this agent gets 
       "the pairs of a collection, not older than `since` (`ctx.clock.monotonic()`; now unless told)", waits = true,
       errors = "@vault" },
     { "vault:status(): VaultStatus", "how the vault is doing" },
+    { "vault:recover()", "ends what an earlier daemon left logged in", internal = true, waits = true },
     { "vault:close()", "ends the session", internal = true, waits = true },
 
     { "audit:subject(name?: string, detail?: table)",

@@ -27,6 +27,7 @@ nothing else.]],
     { "Process:done(): boolean", "whether `wait` would return at once" },
     { "Process:kill(signal?: integer): boolean", "sends a signal (TERM, 15) to its group; whether it was still there" },
     { "Process:pid(): integer?", "its process id; nil once it ended" },
+    { "Process:stderr(): string", "what it has written there so far" },
     { "Process:close()", "kills the group, unless it ended; again is allowed" },
 
     { "Descriptor:close()", "closes it; again is allowed" },

@@ -46,8 +46,11 @@ type.]],
       about = "a vault adapter: `--vault NAME`",
       fields = {
         { "open: fun(ctx: Ctx): table?",
-          "a session with `:fetch(collection)`, a list of `{ key, value, item }` or `nil, err`, and `:close()`, allowed twice; or `nil, err`",
+          "a session: `:fetch(collection, since)`, a list of `{ key, value, item }` or `nil, err`; `:close()`, allowed twice; `:rest()?`. Or `nil, err`",
           waits = true },
+        { "recover?: fun(ctx: Ctx): boolean?", "at the daemon's start: ends what a crash left behind", waits = true },
+        { "stamp?: fun(ctx: Ctx): string",
+          "another text when the credentials have changed; with it, refused ones (`VaultAuthFailed`) are not tried again before" },
       },
     },
     {

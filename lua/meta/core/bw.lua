@@ -4,12 +4,52 @@
 ---@class colibri.bw
 local bw = {}
 
----one JSON object whose strings are secrets
+---one JSON object whose strings are secrets; or the part of the text that is one
 ---Fails with VaultProtocol.
 ---@param text string|colibri.Secret
+---@param from? integer
+---@param to? integer
 ---@return table?
 ---@return colibri.Error? err
-function bw.decode(text) end
+function bw.decode(text, from, to) end
+
+---where the elements of a listing stand, by collection: `{ from, to, ... }`
+---Fails with VaultProtocol.
+---@param reply colibri.Secret
+---@return table<string, integer[]>?
+---@return colibri.Error? err
+function bw.index(reply) end
+
+---bw's data file
+---Fails with NotFound, VaultNotConfigured, VaultProtocol.
+---@param dir string
+---@return colibri.Secret?
+---@return colibri.Error? err
+function bw.read_data(dir) end
+
+---ids of the items in it, by collection
+---Fails with VaultProtocol.
+---@param data colibri.Secret
+---@return table<string, string[]>?
+---@return colibri.Error? err
+function bw.data_index(data) end
+
+---when the server made its access token, by the server's clock
+---@param data colibri.Secret
+---@return integer?
+function bw.token_time(data) end
+
+---another text when the file has changed; tells nothing about it
+---@param path string
+---@return string
+function bw.stamp(path) end
+
+---the body of `bw serve`'s `/unlock`
+---Fails with VaultNotConfigured.
+---@param password string|colibri.Secret
+---@return colibri.Secret?
+---@return colibri.Error? err
+function bw.password_json(password) end
 
 ---the URL as bw keeps it
 ---Fails with VaultNotConfigured.

@@ -395,6 +395,10 @@ function _Vault:fetch(collection, since) end
 ---@return colibri.VaultStatus
 function _Vault:status() end
 
+---ends what an earlier daemon left logged in
+---@async
+function _Vault:recover() end
+
 ---ends the session
 ---@async
 function _Vault:close() end

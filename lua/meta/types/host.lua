@@ -53,6 +53,12 @@ local _BwLock = {}
 ---gives it back; again is allowed
 function _BwLock:release() end
 
+---for a child's `fds`: held until that has ended, too
+---Fails with SpawnFailed.
+---@return colibri.Descriptor?
+---@return colibri.Error? err
+function _BwLock:fd() end
+
 ---@class colibri.FingerprintKey
 local _FingerprintKey = {}
 
@@ -71,6 +77,24 @@ function _FingerprintKey:of(tenant, key, value) end
 ---@return table<string, string>?
 ---@return colibri.Error? err
 function _FingerprintKey:env(root, name, tenant) end
+
+---@class colibri.HttpConn
+local _HttpConn = {}
+
+---`{ method, path, host, body, timeout, max }` gives `{ status, body = Secret }`
+---Fails with Timeout, Disconnected, VaultProtocol, Busy, BadParameter.
+---@async
+---@param spec table
+---@return table?
+---@return colibri.Error? err
+function _HttpConn:request(spec) end
+
+---whether nothing can be asked any more
+---@return boolean
+function _HttpConn:dead() end
+
+---ends it; who waits gets `Disconnected`
+function _HttpConn:close() end
 
 ---@class colibri.Server
 local _Server = {}

@@ -53,5 +53,9 @@ function _Process:kill(signal) end
 ---@return integer?
 function _Process:pid() end
 
+---what it has written there so far
+---@return string
+function _Process:stderr() end
+
 ---kills the group, unless it ended; again is allowed
 function _Process:close() end

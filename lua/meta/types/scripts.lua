@@ -68,7 +68,9 @@
 ---@field api integer API level it is written for: 1
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
----@field open fun(ctx: colibri.Ctx): table? a session with `:fetch(collection)`, a list of `{ key, value, item }` or `nil, err`, and `:close()`, allowed twice; or `nil, err`
+---@field open fun(ctx: colibri.Ctx): table? a session: `:fetch(collection, since)`, a list of `{ key, value, item }` or `nil, err`; `:close()`, allowed twice; `:rest()?`. Or `nil, err`
+---@field recover? fun(ctx: colibri.Ctx): boolean? at the daemon's start: ends what a crash left behind
+---@field stamp? fun(ctx: colibri.Ctx): string another text when the credentials have changed; with it, refused ones (`VaultAuthFailed`) are not tried again before
 
 ---how a provider's agents are started: `spawn-agent NAME MODEL`
 ---@class (exact) colibri.Provider
