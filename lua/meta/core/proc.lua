@@ -5,7 +5,7 @@
 local proc = {}
 
 ---runs a program to its end
----Fails with ProgramNotFound, ProgramNotTrusted, SpawnFailed, ExecFailed, BadPath.
+---Fails with ProgramNotFound, ProgramNotTrusted, SpawnFailed.
 ---@async
 ---@param spec colibri.ProcSpec
 ---@return colibri.ProcResult?
@@ -13,7 +13,7 @@ local proc = {}
 function proc.run(spec) end
 
 ---starts a program and goes on
----Fails with ProgramNotFound, ProgramNotTrusted, SpawnFailed, ExecFailed, BadPath.
+---Fails with ProgramNotFound, ProgramNotTrusted, SpawnFailed.
 ---@param spec colibri.ProcSpec
 ---@return colibri.Process?
 ---@return colibri.Error? err

@@ -49,7 +49,7 @@
 local _Root = {}
 
 ---the bytes of a file; at most `max` (1 MiB)
----Fails with @files.
+---Fails with TargetEscapesRoot, @files.
 ---@param name string
 ---@param max? integer
 ---@return string?
@@ -57,14 +57,14 @@ local _Root = {}
 function _Root:read(name, max) end
 
 ---the pairs of a `.env` file, in its order
----Fails with InvalidLine, DuplicateKey, @files.
+---Fails with TargetEscapesRoot, InvalidLine, DuplicateKey, @files.
 ---@param name string
 ---@return colibri.Pair[]?
 ---@return colibri.Error? err
 function _Root:read_env(name) end
 
 ---replaces a file at once or not at all; unchanged content leaves it untouched
----Fails with @files.
+---Fails with TargetEscapesRoot, @files.
 ---@param name string
 ---@param data string|colibri.Secret
 ---@param options? colibri.WriteOptions
@@ -73,7 +73,7 @@ function _Root:read_env(name) end
 function _Root:write(name, data, options) end
 
 ---replaces a `.env` file, keys sorted, values quoted for sh; the text is never a Lua string
----Fails with InvalidKey, InvalidValue, @files.
+---Fails with TargetEscapesRoot, InvalidKey, InvalidValue, @files.
 ---@param name string
 ---@param pairs table<string, string|colibri.Secret>
 ---@param options? colibri.EnvOptions
@@ -82,21 +82,21 @@ function _Root:write(name, data, options) end
 function _Root:write_env(name, pairs, options) end
 
 ---what a name is, symlinks not followed
----Fails with @files.
+---Fails with TargetEscapesRoot, @files.
 ---@param name string
 ---@return colibri.Stat?
 ---@return colibri.Error? err
 function _Root:stat(name) end
 
 ---sorted names in a directory (`.`)
----Fails with @files.
+---Fails with TargetEscapesRoot, @files.
 ---@param name? string
 ---@return string[]?
 ---@return colibri.Error? err
 function _Root:list(name) end
 
 ---a new directory, 0700 unless told
----Fails with @files.
+---Fails with TargetEscapesRoot, @files.
 ---@param name string
 ---@param mode? integer
 ---@return true?
@@ -104,14 +104,14 @@ function _Root:list(name) end
 function _Root:mkdir(name, mode) end
 
 ---removes a file; whether it was there
----Fails with @files.
+---Fails with TargetEscapesRoot, @files.
 ---@param name string
 ---@return boolean?
 ---@return colibri.Error? err
 function _Root:unlink(name) end
 
 ---copies a file of the host (absolute `source`) to `name`, 0600 unless told
----Fails with @files.
+---Fails with TargetEscapesRoot, @files.
 ---@param source string
 ---@param name string
 ---@param mode? integer
