@@ -34,7 +34,7 @@ local function find_script(kind, name)
   return def
 end
 
--- What a proof may use; docs/SCRIPTING.md.
+-- What a proof may use; docs/api/ctx.lua.
 local function proof_ctx(name)
   local ctx = { out = stdio.out, err = stdio.err, is_tty = stdio.is_tty, script = find_script,
     client = sandbox.readonly(require "core.client", "ctx.client"), log = log.topic(name) }
