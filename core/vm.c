@@ -16,6 +16,7 @@
 #include "log.h"
 #include "lx.h"
 #include "mem.h"
+#include "pool.h"
 #include "task.h"
 #include "vm.h"
 #include "vm_load.h"
@@ -28,6 +29,7 @@ struct vm {
 	struct loop *loop;
 	struct reaper *reaper;
 	const struct conf *conf;
+	struct pool pool;
 	size_t used, cap;
 	int64_t allowance;		/* of the running task; INT64_MAX: none */
 	bool refused;			/* the last growth was refused */
@@ -69,7 +71,7 @@ vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 	void *p;
 
 	if (nsize == 0) {
-		free(ptr);
+		pool_realloc(&vm->pool, ptr, old, 0);
 		vm->used -= old;
 		if (vm->allowance != INT64_MAX)
 			vm->allowance += (int64_t)old;
@@ -80,7 +82,7 @@ vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 	/* ptr NULL: osize is the type of a new object. */
 	if (nsize > BIG_STRING && ptr == NULL && osize == LUA_TSTRING)
 		task_big_string(vm, nsize);
-	p = realloc(ptr, nsize);
+	p = pool_realloc(&vm->pool, ptr, old, nsize);
 	if (p == NULL)
 		return NULL;
 	vm->used += nsize - old;
@@ -188,6 +190,7 @@ vm_new(struct loop *loop, struct reaper *reaper, const struct conf *conf,
 	vm->allowance = INT64_MAX;
 	vm->L = lua_newstate(vm_alloc, vm);
 	if (vm->L == NULL) {
+		pool_free(&vm->pool);
 		free(vm);
 		err_set(e, "OutOfMemory", "lua state: memory cap is too low");
 		return NULL;
@@ -221,6 +224,7 @@ vm_free(struct vm *vm)
 				vm->slots[i].destroy(vm->slots[i].p);
 		}
 	}
+	pool_free(&vm->pool);
 	for (path = 0; path < vm->npaths; path++)
 		free(vm->paths[path]);
 	free(vm->paths);

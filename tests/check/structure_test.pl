@@ -7,7 +7,7 @@ use warnings;
 
 # Lowest first; a file may include headers of its own layer or below.
 my @layers = (
-	base => [qw(core err mem log log_line secret conf platform utf8 siphash pattern)],
+	base => [qw(core err mem pool log log_line secret conf platform utf8 siphash pattern)],
 	services => [qw(loop reaper spawn agent jail fs envfile fingerprint bw bw_json http1 sock line db)],
 	runtime => [qw(vm vm_load lx task overlay bound)],
 	bindings => [qw(lua_)],
