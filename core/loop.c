@@ -52,6 +52,7 @@ struct loop {
 	struct queue stage[LOOP_STAGES];
 	struct queue batch;		/* what the running stage works on */
 	double now;			/* 0: not read in this turn */
+	uint64_t turn;
 	struct loop_sig *sigs;
 };
 
@@ -178,6 +179,13 @@ loop_end_cb(evutil_socket_t fd, short what, void *arg)
 	}
 	l->in_stages = false;
 	l->now = 0;
+	l->turn++;
+}
+
+uint64_t
+loop_turn_number(const struct loop *l)
+{
+	return l->turn;
 }
 
 void

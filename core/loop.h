@@ -53,6 +53,9 @@ void loop_defer_cancel(struct loop *l, struct loop_defer *d);
 double loop_now(struct loop *l);
 double loop_now_fresh(struct loop *l);
 
+/* A number that grows with each turn that had something to do at its end. */
+uint64_t loop_turn_number(const struct loop *l);
+
 /* Deliver a signal on the loop until loop_free(). One callback per signal; a
  * second one is refused. Code: LoopFailed. */
 int loop_signal(struct loop *l, int signo, loop_cb *cb, void *arg,

@@ -1,9 +1,11 @@
 /*
  * server.c - the socket server; see server.h.
  *
- * Flow: line_cb -> request_start (decode, start a task) -> dispatch.lua ->
- * request_done (encode into the connection's output) -> line_flush. A
- * connection has at most one request in flight; its line is paused meanwhile.
+ * Flow: line_cb -> request_start (decode, start a task) -> task_begin ->
+ * dispatch.lua -> request_done (encode into the connection's output) ->
+ * line_flush. Most requests wait for nothing: they are done when line_cb
+ * returns, and the next line of the same read follows. A connection has at most
+ * one request in flight; its line is paused while that waits.
  * A peer that goes away cancels a request that only reads; one that changes
  * things runs to its end, so that nothing is left half done.
  */
@@ -249,13 +251,15 @@ conn_request(struct conn *c, const char *text, size_t len)
 	lua_State *L = vm_lua(c->server->vm);
 	struct request_text r = { c, text, len };
 
-	line_pause(c->line);
 	lua_pushcfunction(L, request_start);
 	lua_pushlightuserdata(L, &r);
 	if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
 		reply_failure(c, L);
-		line_resume(c->line);
+		return;
 	}
+	task_begin(c->task);
+	if (c->task != NULL)		/* it waits: so does the next line */
+		line_pause(c->line);
 }
 
 /* An error reply to something that never became a request. */

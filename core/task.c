@@ -12,6 +12,7 @@
  * sort comparator) an error is raised at every instruction until it can.
  */
 #include <event2/event.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -345,6 +346,35 @@ task_drain(void *arg)
 	loop_defer_cancel(vm_loop(ts->vm), &ts->drain);
 }
 
+/* Has this turn time for another first slice, outside of the drain? */
+static bool
+task_may_begin(struct tasks *ts)
+{
+	struct loop *l = vm_loop(ts->vm);
+
+	if (ts->turn != loop_turn_number(l)) {
+		ts->turn = loop_turn_number(l);
+		ts->begun = 0;
+		ts->begin_end = loop_now_fresh(l) + DRAIN_SECONDS;
+	}
+	if ((++ts->begun & 7) == 0 && loop_now_fresh(l) >= ts->begin_end)
+		ts->begin_end = 0;
+	return ts->begin_end != 0;
+}
+
+void
+task_begin(struct task *t)
+{
+	struct tasks *ts = task_all(t->vm);
+
+	if (ts->running != NULL || t->state != TASK_READY ||
+	    !task_may_begin(ts))
+		return;
+	TAILQ_REMOVE(&ts->ready, t, ready);
+	if (task_run(t))
+		ts->begin_end = 0;	/* it took a slice */
+}
+
 /* --- starting --- */
 
 /* The message handler of a task: runs before the stack unwinds. */
@@ -415,11 +445,16 @@ task_start(lua_State *L, int nargs, const char *name,
 
 	if (limits == NULL)
 		limits = &none;
-	*t = (struct task){ .vm = t->vm, .co = t->co, .anchor = t->anchor,
-	    .timer = t->timer, .id = ++ts->next_id, .nargs = nargs + 1,
-	    .hook_count = HOOK_COUNT,
-	    .parent = parent, .cb = cb, .arg = arg };
-	strncpy(t->name, name, sizeof(t->name) - 1);
+	memset(&t->id, 0, offsetof(struct task, name) -
+	    offsetof(struct task, id));
+	t->id = ++ts->next_id;
+	t->nargs = nargs + 1;
+	t->hook_count = HOOK_COUNT;
+	t->parent = parent;
+	t->cb = cb;
+	t->arg = arg;
+	memccpy(t->name, name, '\0', sizeof(t->name) - 1);
+	t->where[0] = t->oom_where[0] = t->entry[0] = '\0';
 	t->instructions = limits->instructions > 0 ? limits->instructions :
 	    INT64_MAX;
 	t->memory = limits->memory > 0 ? limits->memory : INT64_MAX;

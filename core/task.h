@@ -76,13 +76,21 @@ typedef void task_done_cb(struct task *t, lua_State *L, bool ok, int nresults,
 
 /*
  * Start a task: the function and nargs arguments are on top of L (popped).
- * It runs from LOOP_TASKS, never from inside this call. parent (may be NULL)
+ * It runs from LOOP_TASKS (or task_begin()), never from inside this call. parent (may be NULL)
  * owns it: when the parent ends, the child is cancelled. cb may be NULL.
  * name is copied, shown in logs and `status`. Raises only on memory.
  */
 struct task *task_start(lua_State *L, int nargs, const char *name,
     const struct task_limits *limits, struct task *parent, task_done_cb *cb,
     void *arg);
+
+/*
+ * Run the first slice of a task that task_start() just gave, here and now: for
+ * callbacks of the loop, outside of Lua. Does nothing when a task runs, or when
+ * this turn has gone on for 10 ms like this: then it waits for LOOP_TASKS. The
+ * task may be over and gone afterwards, its callback called.
+ */
+void task_begin(struct task *t);
 
 /* End a task: stop its op, close its coroutine (`<close>` variables run), call
  * its done callback with Cancelled. Cancelling the running task, or one inside

@@ -20,8 +20,8 @@ struct task {
 	struct vm *vm;
 	lua_State *co;			/* reused from task to task */
 	int anchor;			/* keeps co alive: registry reference */
-	uint64_t id;
-	char name[64];
+	struct event *timer;		/* armed while waiting with a deadline */
+	uint64_t id;			/* from here to name: zero in a new task */
 	enum task_state state;
 	int nargs;			/* of the first resume */
 	bool started;
@@ -29,16 +29,12 @@ struct task {
 	lua_State *inner;		/* the coroutine that waits or paused */
 	bool paused;			/* inner was preempted by the hook */
 	const char *kill;		/* code of a kill that must happen */
-	char where[LUA_IDSIZE + 16];	/* file:line it was found at */
-	char oom_where[LUA_IDSIZE + 16]; /* where memory was refused last */
-	char entry[LUA_IDSIZE + 16];	/* the site's function that was called */
 	bool failed;			/* the body raised; see task_main() */
 	int nowait_calls;		/* resumes below a C call that can't yield */
 	int64_t instructions;		/* left; INT64_MAX: no budget */
 	int64_t memory;			/* left; INT64_MAX: no cap */
 	int hook_count;			/* instructions between two hook calls */
 	double deadline;		/* monotonic; 0: none */
-	struct event *timer;		/* armed while waiting with a deadline */
 	struct task *parent;
 	LIST_HEAD(, task) children;
 	LIST_ENTRY(task) sibling;	/* when it has a parent */
@@ -46,6 +42,11 @@ struct task {
 	LIST_ENTRY(task) all;		/* while alive, or in the free list */
 	task_done_cb *cb;
 	void *arg;
+	/* Texts, at the end: a new task only empties them. */
+	char name[64];
+	char where[LUA_IDSIZE + 16];	/* file:line the kill was found at */
+	char oom_where[LUA_IDSIZE + 16]; /* where memory was refused last */
+	char entry[LUA_IDSIZE + 16];	/* the site's function that was called */
 };
 
 struct tasks {
@@ -64,6 +65,9 @@ struct tasks {
 	LIST_HEAD(, task) pool;
 	size_t nalive, npool, nops;
 	uint64_t next_id;
+	uint64_t turn;			/* of the last task_begin() */
+	unsigned begun;			/* in that turn */
+	double begin_end;		/* monotonic: no more then; 0: over */
 	struct loop_defer drain;
 };
 
