@@ -121,6 +121,37 @@ lscript_call(lua_State *L)
 	return lua_gettop(L);
 }
 
+/* Results, or the error, are above the handler that try put at `handler`. */
+static int
+try_end(lua_State *L, int status, lua_KContext handler)
+{
+	if (status == LUA_OK || status == LUA_YIELD)
+		return lua_gettop(L) - (int)handler;
+	lua_pushboolean(L, 0);
+	lua_replace(L, (int)handler + 1);
+	return 2;
+}
+
+/*
+ * script.try(fn, ...) -> true, results | false, err: a protected call that may
+ * wait. err is an object with `where` and `traceback`. What xpcall with
+ * script.traceback does, without a closure for each call.
+ */
+static int
+lscript_try(lua_State *L)
+{
+	int i, n = lua_gettop(L);
+
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	luaL_checkstack(L, n + 4, "try");
+	lua_pushcfunction(L, vm_traceback);
+	lua_pushboolean(L, 1);
+	for (i = 1; i <= n; i++)
+		lua_pushvalue(L, i);
+	return try_end(L, lua_pcallk(L, n - 1, LUA_MULTRET, n + 1, n + 1,
+	    try_end), n + 1);
+}
+
 /* script.where(fn) -> "site/hooks/x/y.lua:12": where a function is defined */
 static int
 lscript_where(lua_State *L)
@@ -149,6 +180,7 @@ luaopen_core_script(lua_State *L)
 		{ "scan", lscript_scan },
 		{ "load", lscript_load },
 		{ "call", lscript_call },
+		{ "try", lscript_try },
 		{ "where", lscript_where },
 		{ "traceback", lscript_traceback },
 		{ NULL, NULL }

@@ -29,7 +29,7 @@ pool_carve(struct pool *pool, size_t size)
 
 		if (chunk == NULL)
 			return NULL;
-		memcpy(chunk, &pool->chunks, sizeof(void *));
+		memcpy(chunk, &pool->chunks, sizeof(pool->chunks));
 		pool->chunks = chunk;
 		pool->next = chunk + 2 * sizeof(void *);
 		pool->end = chunk + CHUNK_SIZE;

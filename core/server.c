@@ -208,38 +208,42 @@ struct request_text {
 	struct conn *conn;
 	const char *text;
 	size_t len;
+	struct task *task;	/* what came of it */
 };
 
-/* Protected: decode the line and start its task. */
+/* Protected: decode the line and start its task: handle(conn, request, err, the
+ * name of the command). */
 static int
 request_start(lua_State *L)
 {
 	struct request_text *r = lua_touserdata(L, 1);
 	struct conn *c = r->conn;
 	struct server *s = c->server;
+	const char *name = "request";
 	struct err e = ERR_INIT;
-	char name[64] = "request";
 
 	lua_rawgeti(L, LUA_REGISTRYINDEX, s->handle_ref);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, c->ref);
 	if (lua_json_decode(L, r->text, r->len, &e) != 0) {
 		lx_fail(L, &e);
-	} else if (s->stats.in_flight >=
-	    (size_t)vm_conf(s->vm)->max_requests) {
-		err_set(&e, "Busy", "too many requests are in flight");
-		lx_push_err(L, &e);
+		lua_pushnil(L);
 	} else {
-		if (lua_istable(L, -1)) {
-			lua_getfield(L, -1, "cmd");
-			if (lua_type(L, -1) == LUA_TSTRING)
-				strncpy(name, lua_tostring(L, -1),
-				    sizeof(name) - 1);
-			lua_pop(L, 1);
+		if (s->stats.in_flight >= (size_t)vm_conf(s->vm)->max_requests) {
+			err_set(&e, "Busy", "too many requests are in flight");
+			lx_push_err(L, &e);
+		} else {
+			lua_pushnil(L);
 		}
 		lua_pushnil(L);
+		if (lua_istable(L, -3) &&
+		    lua_getfield(L, -3, "cmd") == LUA_TSTRING) {
+			name = lua_tostring(L, -1);
+			lua_replace(L, -2);
+		}
+		lua_settop(L, 6);
 	}
-	c->task = task_start(L, 3, name, &s->task_limits, NULL, request_done,
-	    c);
+	c->task = r->task = task_start(L, 4, name, &s->task_limits, NULL,
+	    request_done, c);
 	s->stats.in_flight++;
 	s->stats.requests++;
 	return 0;
@@ -249,7 +253,7 @@ static void
 conn_request(struct conn *c, const char *text, size_t len)
 {
 	lua_State *L = vm_lua(c->server->vm);
-	struct request_text r = { c, text, len };
+	struct request_text r = { c, text, len, NULL };
 
 	lua_pushcfunction(L, request_start);
 	lua_pushlightuserdata(L, &r);
@@ -257,7 +261,7 @@ conn_request(struct conn *c, const char *text, size_t len)
 		reply_failure(c, L);
 		return;
 	}
-	task_begin(c->task);
+	task_begin(r.task);
 	if (c->task != NULL)		/* it waits: so does the next line */
 		line_pause(c->line);
 }
@@ -416,7 +420,8 @@ server_new(lua_State *L, struct err *e)
 	    .idle_timeout = conf->idle_timeout };
 	s->task_limits = (struct task_limits){
 	    .instructions = conf->script_instructions,
-	    .memory = conf->script_memory, .arm_later = true };
+	    .memory = conf->script_memory, .arm_later = true,
+	    .deadline = conf->request_timeout };
 	LIST_INIT(&s->conns);
 	lua_getfield(L, -1, "failed");
 	s->failed_ref = luaL_ref(L, LUA_REGISTRYINDEX);

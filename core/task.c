@@ -346,22 +346,6 @@ task_drain(void *arg)
 	loop_defer_cancel(vm_loop(ts->vm), &ts->drain);
 }
 
-/* Has this turn time for another first slice, outside of the drain? */
-static bool
-task_may_begin(struct tasks *ts)
-{
-	struct loop *l = vm_loop(ts->vm);
-
-	if (ts->turn != loop_turn_number(l)) {
-		ts->turn = loop_turn_number(l);
-		ts->begun = 0;
-		ts->begin_end = loop_now_fresh(l) + DRAIN_SECONDS;
-	}
-	if ((++ts->begun & 7) == 0 && loop_now_fresh(l) >= ts->begin_end)
-		ts->begin_end = 0;
-	return ts->begin_end != 0;
-}
-
 void
 task_begin(struct task *t)
 {

@@ -20,6 +20,7 @@
 #define SLOW_SECONDS	0.050	/* a slice that is worth a line in the log */
 #define UNSEEN_MAX	10000	/* units of C code between two looks */
 #define HOOK_BYTES	(16 * 1024 * 1024) /* of strings, between two looks */
+#define TURN_SECONDS	0.010	/* of first slices outside of the drain */
 #define STUCK_SECONDS	0.030	/* CPU time where it cannot be paused */
 
 static double
@@ -402,4 +403,19 @@ task_arm_deadline(struct task *t)
 			return;
 	}
 	event_add(t->timer, &tv);
+}
+
+bool
+task_may_begin(struct tasks *ts)
+{
+	struct loop *l = vm_loop(ts->vm);
+
+	if (ts->turn != loop_turn_number(l)) {
+		ts->turn = loop_turn_number(l);
+		ts->begun = 0;
+		ts->begin_end = loop_now_fresh(l) + TURN_SECONDS;
+	}
+	if ((++ts->begun & 7) == 0 && loop_now_fresh(l) >= ts->begin_end)
+		ts->begin_end = 0;
+	return ts->begin_end != 0;
 }

@@ -101,6 +101,9 @@ void task_arm_deadline(struct task *t);
 void task_slice_begin(struct tasks *ts);
 void task_slice_end(struct tasks *ts, struct task *t, bool suspended);
 
+/* Has this turn time for another first slice, outside of the drain? */
+bool task_may_begin(struct tasks *ts);
+
 /* Give a coroutine of t the hook that counts, preempts and kills. */
 void task_set_hook(struct task *t, lua_State *co);
 

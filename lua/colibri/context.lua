@@ -34,8 +34,8 @@ local bound = {
   log = function(ctx) return log.topic(ctx.command or "script") end,
 }
 
--- The one raw key of a ctx: its own fields, out of reach of accidents.
-local FIELDS = {}
+-- Where a ctx keeps what is its own: raw, below numbers, out of reach of accidents.
+local PLACE = { gen = 1, peer = 2, command = 3, access = 4, request_id = 5, tenants = 6, agents = 7, audit = 8, log = 9 }
 
 local meta = {
   __index = function(ctx, key)
@@ -43,11 +43,14 @@ local meta = {
     if value ~= nil then
       return value
     end
-    local fields = rawget(ctx, FIELDS)
-    value = fields[key]
+    local place = PLACE[key]
+    if not place then
+      return nil
+    end
+    value = ctx[place]
     if value == nil and bound[key] then
       value = bound[key](ctx)
-      fields[key] = value
+      rawset(ctx, place, value)
     end
     return value
   end,
@@ -65,16 +68,18 @@ function M.setup(values)
 end
 
 --- The ctx of one request.
-function M.request(gen, conn, command)
-  conn.peer = sandbox.readonly(conn.peer, "ctx.peer")
-  return setmetatable({ [FIELDS] = { gen = gen, peer = conn.peer, command = command.name, access = command.access,
-    request_id = conn.request_id } }, meta)
+function M.request(gen, conn, command, request_id)
+  local peer = conn.peer_view
+  if not peer then
+    peer = sandbox.readonly(conn.peer, "ctx.peer")
+    conn.peer_view = peer
+  end
+  return setmetatable({ gen, peer, command.name, command.access, request_id }, meta)
 end
 
 --- A ctx for work that nobody asked for: the host itself, or colibri-run.
 function M.internal(gen, name)
-  return setmetatable({ [FIELDS] = { gen = gen, peer = { uid = -1, gid = -1, pid = 0 }, command = name,
-    access = "change", request_id = 0 } }, meta)
+  return setmetatable({ gen, { uid = -1, gid = -1, pid = 0 }, name, "change", 0 }, meta)
 end
 
 --- For library code: the effects that need no store.

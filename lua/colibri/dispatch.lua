@@ -11,7 +11,6 @@ local hooks = require "colibri.hooks"
 local json = require "core.json"
 local log = require "colibri.log"
 local scripts = require "colibri.scripts"
-local sys = require "core.sys"
 local task = require "core.task"
 
 local M = {}
@@ -37,11 +36,12 @@ local function error_reply(conn, e, effects)
 end
 
 local function log_failure(conn, e)
-  local fields = { request = conn.request_id, command = conn.command, code = e.code, where = e.where }
+  local ctx = conn.ctx or {}
+  local fields = { request = ctx.request_id, command = ctx.command, code = e.code, where = e.where }
   if SCRIPT_FAULT[e.code] then
     log.error("dispatch", e.message, fields)
     if e.traceback then
-      log.error("dispatch", e.traceback, { request = conn.request_id })
+      log.error("dispatch", e.traceback, { request = ctx.request_id })
     end
   else
     log.info("dispatch", e.message, fields)
@@ -67,28 +67,13 @@ local function bad_request(fmt, ...)
   return nil, err.new("BadRequest", fmt, ...)
 end
 
--- The command a request names, with cmd and id taken out of the request.
-local function find_command(conn, request)
+-- Why a request names no command.
+local function no_name(conn, request)
   if type(request) ~= "table" or json.is_array(request) then
     return bad_request("a request is a JSON object")
   end
   conn.id = request.id
-  local name = request.cmd
-  if type(name) ~= "string" then
-    return bad_request("a request names its command in 'cmd'")
-  end
-  request.cmd, request.id = nil, nil
-  if request.trace ~= nil then
-    conn.trace = request.trace == true
-    request.trace = nil
-  end
-  local gen = scripts.current()
-  local command = gen.commands[name] or gen.aliases[name]
-  if not command then
-    return nil, err.new("UnknownCommand", "no command '%s'", name)
-  end
-  conn.command = command.name
-  return command, gen
+  return bad_request("a request names its command in 'cmd'")
 end
 
 -- May this peer do this? The hooks of `authorize` decide; see hooks/README.md.
@@ -101,17 +86,25 @@ local function authorize(gen, ctx, command, args)
   return ok, e
 end
 
-local function run(conn, request)
-  local command, gen = find_command(conn, request)
+local function run(conn, request, name)
+  if not name then
+    return no_name(conn, request)
+  end
+  conn.id = request.id
+  if request.trace ~= nil then
+    conn.trace = request.trace == true
+  end
+  -- What is left are the parameters.
+  request.cmd, request.id, request.trace = nil, nil, nil
+  local command, gen = scripts.command(name)
   if not command then
-    return nil, gen
+    return nil, err.new("UnknownCommand", "no command '%s'", name)
   end
   last_request = last_request + 1
-  conn.request_id = last_request
   conn.cancel_on_close = command.access == "read"
-  local ctx = context.request(gen, conn, command)
+  local ctx = context.request(gen, conn, command, last_request)
   conn.ctx = ctx
-  local args, e = command.check(request)
+  local args, e = command.check(request, request)
   local ok = args
   local dry <close> = ok and args.dry_run == true and command.access == "change" and effects_dry.new(ctx) or nil
   if dry then
@@ -127,7 +120,9 @@ local function run(conn, request)
     end
     return nil, e, dry and dry.effects
   end
-  task.deadline(command.timeout or sys.conf.request_timeout)
+  if command.timeout then
+    task.deadline(command.timeout)
+  end
   if args.dry_run ~= nil and command.dry_run_added then
     args.dry_run = nil -- the command itself knows nothing of it
   end
@@ -142,20 +137,27 @@ local function run(conn, request)
   return data, e, dry and dry.effects
 end
 
---- One request.
+-- One table for all replies that tell success: server.c has written one out
+-- before anything else runs.
+local success = setmetatable({ ok = true }, REPLY)
+
+--- One request, in a task of its own that has the deadline of every request.
 -- @param conn table: lives as long as the connection; conn.peer = { uid, gid, pid }
 -- @param request decoded JSON, or nil with bad
--- @param bad err|nil: why the line could not be decoded
--- @return reply table
-function M.handle(conn, request, bad)
-  conn.id, conn.trace, conn.ctx, conn.command, conn.request_id, conn.cancel_on_close = nil, nil, nil, nil, nil, nil
+-- @param bad err|nil: why it is not to be run
+-- @param name string|nil: the command, when the request is an object that names one
+-- @return reply table, valid until the next call
+function M.handle(conn, request, bad, name)
+  conn.id, conn.trace, conn.ctx, conn.cancel_on_close = nil, false, false, false
   if bad then
-    conn.id = type(request) == "table" and request.id or nil
+    if type(request) == "table" then
+      conn.id = request.id
+    end
     local code = bad.code == "BadJson" and "BadRequest" or bad.code
     return error_reply(conn, err.new(code, "%s", bad.message))
   end
   local started = log.debugging and clock.monotonic()
-  local data, e, effects = run(conn, request)
+  local data, e, effects = run(conn, request, name)
   if e ~= nil then
     if not err.is(e) then
       e = err.new("ScriptError", "%s", tostring(e))
@@ -164,10 +166,11 @@ function M.handle(conn, request, bad)
     return error_reply(conn, e, effects)
   end
   if started then
-    log.debug("dispatch", "done", { request = conn.request_id, command = conn.command,
+    log.debug("dispatch", "done", { request = conn.ctx.request_id, command = conn.ctx.command,
       ms = (clock.monotonic() - started) * 1000 })
   end
-  return setmetatable({ ok = true, id = conn.id, data = data, effects = effects }, REPLY)
+  success.id, success.data, success.effects = conn.id, data, effects
+  return success
 end
 
 return M

@@ -6,15 +6,6 @@ local script = require "core.script"
 
 local M = {}
 
--- One hook, protected: result, error object.
-local function call(hook, ctx, event)
-  local ok, result, e = xpcall(hook.run, script.traceback, ctx, event)
-  if not ok then
-    return nil, result
-  end
-  return result, e
-end
-
 --- Run every hook of an event, in order. Waits as the hooks do.
 -- @param gen generation
 -- @param name string: the event
@@ -26,9 +17,12 @@ function M.run(gen, name, ctx, event)
   if not list then
     return true
   end
-  for i = 1, #list do
-    local hook = list[i]
-    local result, e = call(hook, ctx, event)
+  local i, hook = 1, list[1]
+  while hook do
+    local ok, result, e = script.try(hook.run, ctx, event)
+    if not ok then
+      result, e = nil, result
+    end
     if result == false or e ~= nil then
       if not err.is(e) then
         e = err.new("Refused", "%s", e ~= nil and tostring(e) or "hook " .. hook.name .. " refused")
@@ -40,6 +34,8 @@ function M.run(gen, name, ctx, event)
       end
       log.warn("hook", "hook failed; going on", { hook = e.hook, code = e.code, error = e.message, where = e.where })
     end
+    i = i + 1
+    hook = list[i]
   end
   return true
 end

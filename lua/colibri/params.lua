@@ -74,10 +74,11 @@ end
 
 --- Make the validator of a declaration; raises when it is not in order.
 -- @param params list
--- @return function(args) -> clean | nil, err. `clean` is a new table with only
---   declared parameters, defaults filled in; json.null counts as absent. Codes:
---   BadParameter (unknown, wrong type or range, `requires` not met),
---   MissingParameter.
+-- @return function(args[, into]) -> clean | nil, err. `clean` is a new table with
+--   only declared parameters, defaults filled in; json.null counts as absent. It
+--   may be `into`, which may be args itself: a caller that needs args no more
+--   saves a table. Codes: BadParameter (unknown, wrong type or range, `requires`
+--   not met), MissingParameter.
 function M.compile(params)
   local ok, bad = spec.check(params)
   if not ok then
@@ -87,13 +88,14 @@ function M.compile(params)
   local names, checks, required, defaults, known, needs = s.names, s.checks, s.required, s.defaults, s.known, s.needs
   local count = #names
 
-  return function(args)
+  return function(args, into)
     for key in next, args do
       if not known[key] then
         return unknown(args, known)
       end
     end
-    local clean = {}
+    -- `requires` is about what was given, so args must stay.
+    local clean = #needs == 0 and into or {}
     for i = 1, count do
       local name = names[i]
       local value = args[name]
@@ -101,7 +103,10 @@ function M.compile(params)
         if required[i] then
           return nil, err.new("MissingParameter", "parameter '%s' is missing", name)
         end
-        clean[name] = copy(defaults[name])
+        local default = defaults[name]
+        if default ~= nil or value == null then
+          clean[name] = copy(default)
+        end
       else
         local v, why = checks[i](value)
         if why then

@@ -251,10 +251,18 @@ end
 
 local current
 local number = 0
+local by_name = {} -- name or alias -> command, of the current generation
 
 --- The generation that serves now.
 function M.current()
   return current
+end
+
+--- The command of that name or alias in the generation that serves now: the table
+-- itself, for dispatch, which asks for each request; others see the view.
+-- @return command | nil, generation
+function M.command(name)
+  return by_name[name], current
 end
 
 --- Build, and serve the new generation if it is without a fault.
@@ -266,6 +274,12 @@ function M.swap()
   end
   number = number + 1
   gen.number = number
+  by_name = {}
+  for _, commands in ipairs { gen.aliases, gen.commands } do
+    for name, def in pairs(commands) do
+      by_name[name] = def
+    end
+  end
   current = sandbox.readonly(gen, "ctx.gen")
   return current
 end
