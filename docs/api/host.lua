@@ -80,6 +80,8 @@ change without notice.]],
     { "script.load(path: string, chunkname: string, env: table): function", "the text of a trusted file, as a function",
       errors = "NotFound NotTrusted TooLarge ScriptSyntax" },
     { "script.call(fn: function, ...: any): any", "a protected call in which nothing can wait", errors = "ScriptError" },
+    { "script.try(fn: function, ...: any): boolean, any", "a protected call that may wait: true and the results, or false and the error",
+      waits = true },
     { "script.where(fn: function): string", "`file:line` where it is defined" },
     { "script.traceback(e: any): Error", "message handler for `xpcall`" },
 

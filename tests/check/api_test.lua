@@ -221,10 +221,8 @@ t.test("what is in ctx", function()
       there[name] = "lua/colibri/context.lua"
     end
   end
-  for block in context:gmatch("%[FIELDS%] = (%b{})") do
-    for name in block:sub(2):gmatch("([%w_]+) = ") do
-      there[name] = "lua/colibri/context.lua"
-    end
+  for name in context:match("\nlocal PLACE = (%b{})"):gmatch("([%w_]+) = ") do
+    there[name] = "lua/colibri/context.lua"
   end
   for name in read("lua/colibri/daemon.lua"):match("context%.setup (%b{})"):gsub("%(.*", ""):gmatch("([%w_]+) = ") do
     there[name] = "lua/colibri/daemon.lua"

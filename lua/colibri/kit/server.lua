@@ -31,8 +31,11 @@ local function handle(self, pending, line)
   local id = core_task.self().id
   self.running[id] = pending
   local _ <close> = setmetatable({}, { __close = function() self.running[id] = nil end })
+  -- As core/server.c: the deadline of every request, and the command's name.
+  self:deadline(self.world.require("core.sys").conf.request_timeout)
   local request, bad = json.decode(line)
-  pending.answer = encode(self, pending.conn, self.handlers.handle(pending.conn, request, bad))
+  local name = type(request) == "table" and type(request.cmd) == "string" and request.cmd or nil
+  pending.answer = encode(self, pending.conn, self.handlers.handle(pending.conn, request, bad, name))
   return true
 end
 

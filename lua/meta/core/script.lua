@@ -26,6 +26,14 @@ function script.load(path, chunkname, env) end
 ---@return colibri.Error? err
 function script.call(fn, ...) end
 
+---a protected call that may wait: true and the results, or false and the error
+---@async
+---@param fn function
+---@param ... any
+---@return boolean
+---@return any
+function script.try(fn, ...) end
+
 ---`file:line` where it is defined
 ---@param fn function
 ---@return string
