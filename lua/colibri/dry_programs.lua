@@ -66,6 +66,9 @@ local function handle(report, id, pid)
       report { effect = "stop", agent_id = id }
       return { code = -1, signal = ended.signal }
     end,
+    signal = function(_, signo)
+      report { effect = "signal", agent_id = id, signal = signo }
+    end,
   }
   return setmetatable({}, { __metatable = false, __index = function(_, name)
     return methods[name] or function() return nil, err.new("DryRun", "agent:%s cannot be told in a dry run", name) end

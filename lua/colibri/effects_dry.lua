@@ -20,8 +20,8 @@ local sandbox = require "colibri.sandbox"
 
 local M = {}
 
-local EFFECT = json.ordered { "effect", "action", "table", "path", "agent_id", "argv", "keys", "bytes", "source", "rows",
-  "row" }
+local EFFECT = json.ordered { "effect", "action", "table", "path", "agent_id", "signal", "argv", "keys", "bytes", "source",
+  "rows", "row" }
 
 local PARAM = { "dry_run", "boolean", help = "change nothing, tell what would change" }
 

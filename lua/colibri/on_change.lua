@@ -1,6 +1,7 @@
 -- on_change.lua - what a tenant's running agents get to know when the values in
 -- their .env have become others: the row's on_change.
 
+local agent_signal = require "colibri.agent_signal"
 local err = require "colibri.err"
 local hooks = require "colibri.hooks"
 local json = require "core.json"
@@ -29,6 +30,17 @@ end
 
 -- Each action: function(ctx, row, agents, diff) -> how many failed, the last err.
 local actions = {}
+
+function actions.signal(_, row, agents)
+  local failed, last = 0, nil
+  for _, agent_id in ipairs(agents) do
+    local ok, e = agent_signal.send(agent_id, row.signal)
+    if not ok then
+      failed, last = failed + 1, e
+    end
+  end
+  return failed, last
+end
 
 function actions.hook(ctx, row, agents, diff)
   local ok, e = hooks.run(ctx.gen, "env_changed", ctx, { tenant_id = row.tenant_id, jail_root = row.jail_root_path,

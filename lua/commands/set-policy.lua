@@ -8,10 +8,12 @@ return {
       help = "at each spawn; that and every SECONDS while active; only when asked" },
     { "interval", "integer", positional = true, metavar = "SECONDS", min = 1, max = 31536000, requires = "policy",
       help = "of policy interval" },
-    { "on_change", "enum", values = { "none", "hook" },
-      help = "what happens when values have changed: nothing; the hooks of env_changed run" },
+    { "on_change", "enum", values = { "none", "signal", "hook" },
+      help = "when values have changed: nothing; a signal to the jail's agents; the hooks of env_changed run" },
+    { "signal", "enum", values = { "HUP", "INT", "QUIT", "TERM", "USR1", "USR2" }, requires = "on_change",
+      help = "of --on-change signal" },
   },
-  columns = { "tenant_id", "policy", "interval", "on_change", "status", "change" },
+  columns = { "tenant_id", "policy", "interval", "on_change", "signal", "status", "change" },
   run = function(ctx, args)
     return ctx.tenants:set_policy(args)
   end,

@@ -71,6 +71,10 @@ t.test("set-policy: what fits, what does not, again, dry", function()
   t.err("BadParameter", policy(d, { interval = 5 }))
   t.err("BadParameter", policy(d, { policy = "interval", interval = 0 }))
   t.err("BadParameter", policy(d, { policy = "daily" }))
+  t.err("BadParameter", policy(d, { on_change = "signal" }))
+  t.err("BadParameter", policy(d, { on_change = "hook", signal = "HUP" }))
+  t.err("BadParameter", policy(d, { on_change = "signal", signal = "KILL" }))
+  t.err("BadParameter", policy(d, { signal = "HUP" }))
   t.err("TenantNotFound", policy(d, { tenant_id = "nobody", policy = "manual" }))
   local audit = d:call("audit", { subject = "t", limit = 20 })
   t.eq({ audit[#audit - 2].command, json.decode(audit[#audit - 2].detail).interval }, { "set-policy", 3600 })
@@ -165,4 +169,40 @@ t.test("a hook that fails is told in the reply; file and status stand", function
   d:tree { [ENV] = "BOOM=touched\n" }
   local repaired = t.ok(d:call("provision-tenant", { tenant_id = "t" }))
   t.eq({ repaired.result, repaired.action }, { "provisioned", nil })
+end)
+
+t.test("signal: to the agents that run in the jail, also those of an earlier daemon", function()
+  local d <close> = daemon "A=1\n"
+  -- Each writes its own file when it hears of a change.
+  local function listener(name, jail)
+    local script = ("trap 'echo heard >>%s/%s' USR1; echo up >%s/%s; while :; do sleep 0.05; done"):format(d.dir, name,
+      d.dir, name)
+    return t.ok(d:call("spawn-agent", { provider = "local", model = "/bin/sh", jail_name = jail,
+      arg = { "-c", script } }))
+  end
+  local function heard(name)
+    local _, n = (d:read(name) or ""):gsub("heard", "")
+    return n
+  end
+  t.ok(d:call("provision-tenant", { tenant_id = "t" }))
+  t.ok(policy(d, { on_change = "signal", signal = "USR1" }))
+  listener("one", "t")
+  listener("two", "t")
+  listener("other", "u")
+  for _, name in ipairs { "one", "two", "other" } do
+    t.eventually(function() return d:read(name) end)
+  end
+  d:tree { ["vault/t.env"] = "A=2\n" }
+  local dry = t.ok(d:call("provision-tenant", { tenant_id = "t", dry_run = true }))
+  t.eq(dry.changed, { "A" })
+  local done = t.ok(d:call("provision-tenant", { tenant_id = "t" }))
+  t.eq(done.action, { action = "signal", agents = 2, failed = 0 })
+  t.eventually(function() return heard "one" == 1 and heard "two" == 1 end)
+  d:crash()
+  t.ok(d:start())
+  d:tree { ["vault/t.env"] = "A=3\n" }
+  t.eq(t.ok(d:call("provision-tenant", { tenant_id = "t" })).action.failed, 0)
+  t.eventually(function() return heard "one" == 2 and heard "two" == 2 end)
+  t.eq(heard "other", 0, "another jail's agent")
+  t.eq(#d:call("list-agents"), 3, "all go on")
 end)
