@@ -14,6 +14,7 @@
 #include "lx.h"
 #include "mem.h"
 #include "overlay.h"
+#include "task.h"
 #include "vm.h"
 #include "vm_load.h"
 
@@ -173,6 +174,25 @@ lscript_traceback(lua_State *L)
 	return vm_traceback(L);
 }
 
+/* script.trace(): remember the last line outside the library that runs in this
+ * task, from here on */
+static int
+lscript_trace(lua_State *L)
+{
+	lx_checknargs(L, 0);
+	task_trace(L);
+	return 0;
+}
+
+/* script.traced() -> "file:line" | nil: that line; the end of the trace */
+static int
+lscript_traced(lua_State *L)
+{
+	lx_checknargs(L, 0);
+	lua_pushstring(L, task_traced(L));
+	return 1;
+}
+
 int
 luaopen_core_script(lua_State *L)
 {
@@ -182,6 +202,8 @@ luaopen_core_script(lua_State *L)
 		{ "call", lscript_call },
 		{ "try", lscript_try },
 		{ "where", lscript_where },
+		{ "trace", lscript_trace },
+		{ "traced", lscript_traced },
 		{ "traceback", lscript_traceback },
 		{ NULL, NULL }
 	};

@@ -105,6 +105,14 @@ void task_set_deadline(struct task *t, double seconds);
  * stands ("site/hooks/x/y.lua:3"; copied), for what can be told no better. */
 void task_arm(lua_State *L, const char *entry);
 
+/* From here on the running task is counted too, and the last line that ran outside
+ * the library is remembered; one task at a time is. */
+void task_trace(lua_State *L);
+
+/* The end of that: "file:line", or NULL when no such line ran, or another task
+ * was traced meanwhile. Valid until the next task_trace(). */
+const char *task_traced(lua_State *L);
+
 /*
  * For C code that works long on behalf of a script: `units` more have been
  * done, each about as much as one VM instruction. They count against the

@@ -249,6 +249,10 @@ task_hook(lua_State *L, lua_Debug *ar)
 
 	if (t == NULL)
 		return;
+	if (ar->event == LUA_HOOKLINE) {
+		task_trace_line(L, ar);
+		return;
+	}
 	now = look(L, ts, t, lua_gethookcount(L) + ts->unseen);
 	if (t->state == TASK_CLOSING) {
 		close_budget(L, t);
@@ -333,7 +337,8 @@ task_pause(lua_State *L, lua_KContext ctx, lua_KFunction k)
 void
 task_set_hook(struct task *t, lua_State *co)
 {
-	lua_sethook(co, task_hook, LUA_MASKCOUNT, t->hook_count);
+	lua_sethook(co, task_hook, LUA_MASKCOUNT |
+	    (lua_gethookmask(co) & LUA_MASKLINE), t->hook_count);
 }
 
 void

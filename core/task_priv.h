@@ -69,6 +69,8 @@ struct tasks {
 	unsigned begun;			/* in that turn */
 	double begin_end;		/* monotonic: no more then; 0: over */
 	struct loop_defer drain;
+	uint64_t traced;		/* id of the task; see task_trace.c */
+	char trace_line[LUA_IDSIZE + 16];
 };
 
 struct tasks *task_all(struct vm *vm);
@@ -103,6 +105,9 @@ void task_slice_end(struct tasks *ts, struct task *t, bool suspended);
 
 /* Has this turn time for another first slice, outside of the drain? */
 bool task_may_begin(struct tasks *ts);
+
+/* The line hook of a task that is traced. */
+void task_trace_line(lua_State *L, lua_Debug *ar);
 
 /* Give a coroutine of t the hook that counts, preempts and kills. */
 void task_set_hook(struct task *t, lua_State *co);

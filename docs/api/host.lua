@@ -83,6 +83,8 @@ change without notice.]],
     { "script.try(fn: function, ...: any): boolean, any", "a protected call that may wait: true and the results, or false and the error",
       waits = true },
     { "script.where(fn: function): string", "`file:line` where it is defined" },
+    { "script.trace()", "the last line outside the library that runs from here on is remembered" },
+    { "script.traced(): string?", "that line, `file:line`; ends the trace" },
     { "script.traceback(e: any): Error", "message handler for `xpcall`" },
 
     { "server.listen(spec: table): Server", "`{ handle, failed }`: the functions that answer", errors = "@client" },

@@ -201,6 +201,27 @@ function Cli:show(data, command, effects)
   return self:out(shown)
 end
 
+-- `explain VERB ARGS...` is the command explain with VERB's own request in it.
+local SHORT = { spawn = "spawn-agent", provision = "provision-tenant" }
+
+local function parse(words, commands)
+  local explain = words[1] == "explain" and words[2] and words[2]:sub(1, 1) ~= "-" and args.find("explain", commands)
+  if not explain then
+    return args.parse(words, commands)
+  end
+  local inner = table.move(words, 2, #words, 1, {})
+  inner[1] = SHORT[inner[1]] or inner[1]
+  local parsed, e = args.parse(inner, commands)
+  if not parsed or parsed.help then
+    return parsed, e
+  end
+  local request = parsed.request
+  parsed.request = { cmd = "explain", verb = request.cmd, request = request }
+  request.cmd = nil
+  parsed.command = explain
+  return parsed
+end
+
 -- Any other verb: describe and the command over one connection.
 function Cli:verb(words)
   local conn <close>, e = client.connect(self.socket)
@@ -212,7 +233,7 @@ function Cli:verb(words)
   if not commands then
     return self:fail(words[1], e)
   end
-  parsed, e = args.parse(words, commands)
+  parsed, e = parse(words, commands)
   if not parsed then
     return self:fail(words[1], e)
   elseif parsed.help then

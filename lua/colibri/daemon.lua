@@ -6,6 +6,7 @@ local clock = require "core.clock"
 local context = require "colibri.context"
 local dispatch = require "colibri.dispatch"
 local err = require "colibri.err"
+local explain = require "colibri.explain"
 local fs = require "core.fs"
 local json = require "core.json"
 local log = require "colibri.log"
@@ -126,7 +127,8 @@ local function start()
   end
   local vault = vaults.new { gen = scripts.current, ctx = context.internal(scripts.current(), "vault") }
   local started = clock.now()
-  local host = { reload = M.reload, describe = scripts.describe, started = started, count_agents = agents.count, vault = vault }
+  local host = { reload = M.reload, describe = scripts.describe, explain = explain.run, started = started,
+    count_agents = agents.count, vault = vault }
   context.setup { db = db, vault = vault, host = setmetatable({}, { __index = host, __newindex = function(_, key)
     error("ctx.host." .. tostring(key) .. " is read-only", 2)
   end, __metatable = false }) }

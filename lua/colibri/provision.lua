@@ -16,6 +16,7 @@ local audit = require "colibri.audit"
 local clock = require "core.clock"
 local env_record = require "colibri.env_record"
 local err = require "colibri.err"
+local guard = require("colibri.trace").guard
 local json = require "core.json"
 local log = require "colibri.log"
 local on_change = require "colibri.on_change"
@@ -88,16 +89,22 @@ end
 -- Guards 1 to 3. Returns row, or nil and a result.
 local function check_target(ctx, tenant_id, jail_root)
   local row, e = ctx.tenants:get(tenant_id)
+  guard(ctx, "the tenant is registered", { tenant_id = tenant_id }, not row and e or nil)
   if not row then
     return nil, M.result(e.code == "TenantNotFound" and "skipped" or "failed", e)
   end
   if jail_root and M.normal_root(jail_root) ~= M.normal_root(row.jail_root_path) then
     e = err.new("RootMismatch", "tenant '%s' is registered with root %s, not %s", tenant_id, row.jail_root_path,
       jail_root)
+  end
+  guard(ctx, "its root is the registered one", { jail_root = jail_root, registered = row.jail_root_path }, e)
+  if e then
     return nil, M.result("refused", e), row
   end
   local there
   there, e = ctx.fs.contain(ctx.conf.jail_root_base, row.jail_root_path)
+  guard(ctx, "the root is there, below the base", { base = ctx.conf.jail_root_base, root = row.jail_root_path },
+    not there and e or nil)
   if not there then
     return nil, M.result(REFUSALS[e.code] and "refused" or "failed", e), row
   end
@@ -108,6 +115,7 @@ end
 -- and duplicate keys already (vaults.lua).
 local function fetch(ctx, tenant_id, since)
   local list, e = ctx.vault:fetch(tenant_id, since)
+  guard(ctx, "the vault gives the collection", { collection = tenant_id, keys = list and #list }, not list and e or nil)
   if not list then
     return nil, e
   end
@@ -155,6 +163,8 @@ local function write(ctx, row, list, dry_run)
     written, e = root:write_env(ENV_FILE, values,
       { mode = ENV_MODE, uid = owner.uid, gid = owner.gid, dry_run = dry_run })
   end
+  guard(ctx, "the contained write", { root = row.jail_root_path, owner = row.env_owner,
+    change = written and written.change }, not written and e or nil)
   if not written then
     return nil, e
   end

@@ -20,7 +20,7 @@ local M = {}
 local COMMON = { api = "number", summary = "string", disabled = "?boolean" }
 local KINDS = {
   commands = { access = "string", params = "?table", run = "function", aliases = "?table",
-    columns = "?table", timeout = "?number" },
+    columns = "?table", timeout = "?number", dry_run = "?boolean" },
   hooks = { run = "function", before = "?table", after = "?table", on_error = "?string" },
   jail = { launch = "function" },
   policy = { decide = "function" },

@@ -1,4 +1,4 @@
-/* links: pattern bound bound_match bound_gsub bound_string bound_table bound_sort vm pool vm_load task task_op task_co task_limit lx loop log log_line mem err secret secret_redact conf conf_table conf_value platform fs fs_host fs_read fs_walk */
+/* links: pattern bound bound_match bound_gsub bound_string bound_table bound_sort vm pool vm_load task task_op task_co task_limit task_trace lx loop log log_line mem err secret secret_redact conf conf_table conf_value platform fs fs_host fs_read fs_walk */
 /*
  * Patterns: the same as stock Lua over random patterns and subjects, and a
  * matcher that stops when its fuel is used up and goes on where it stopped.

@@ -39,6 +39,13 @@ function script.try(fn, ...) end
 ---@return string
 function script.where(fn) end
 
+---the last line outside the library that runs from here on is remembered
+function script.trace() end
+
+---that line, `file:line`; ends the trace
+---@return string?
+function script.traced() end
+
 ---message handler for `xpcall`
 ---@param e any
 ---@return colibri.Error

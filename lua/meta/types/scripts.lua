@@ -44,6 +44,7 @@
 ---@field run fun(ctx: colibri.Ctx, args: table): any returns the data of the reply, or `nil, err`
 ---@field aliases? string[] other names
 ---@field columns? string[] what a terminal shows of each row, in order
+---@field dry_run? boolean false: it takes no `dry_run`; one that changes things does, unless told
 ---@field timeout? number seconds it may take; 30 unless told, at most 86,400
 
 ---one decision around an event
