@@ -20,6 +20,7 @@
 #include "utf8.h"
 #include "vm.h"
 
+#define STOCK_MAX	(64 * 1024 * 1024)
 #define ENC_DEPTH	64
 #define ENC_MEMBERS	64	/* of an object, without an allocation */
 
@@ -309,11 +310,14 @@ enc_table(lua_State *L, int idx, struct buf *out, int depth, struct err *e)
 	    enc_object(L, idx, order, out, depth, e);
 }
 
-/* The most bytes of one text: what a client may leave unread. */
+/* The most bytes of one text: what a client may leave unread. A stock
+ * interpreter (lua_stock.c) has no vm. */
 static size_t
 enc_max(lua_State *L)
 {
-	return (size_t)vm_conf(vm_of(L))->max_output;
+	struct vm *vm = vm_of(L);
+
+	return vm != NULL ? (size_t)vm_conf(vm)->max_output : STOCK_MAX;
 }
 
 static int

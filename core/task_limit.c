@@ -290,12 +290,17 @@ caller(lua_State *L, lua_Debug *ar)
 bool
 task_charge(lua_State *L, int64_t units)
 {
-	struct tasks *ts = task_all(vm_of(L));
-	struct task *t = ts->running;
+	struct vm *vm = vm_of(L);
+	struct tasks *ts;
+	struct task *t;
 	lua_Debug ar;
 	double now;
 	bool known;
 
+	if (vm == NULL)		/* a stock interpreter, see lua_stock.c */
+		return false;
+	ts = task_all(vm);
+	t = ts->running;
 	ts->unseen += units;
 	if (ts->unseen < UNSEEN_MAX || t == NULL)
 		return false;
