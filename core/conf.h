@@ -42,6 +42,7 @@ struct conf {
 	int64_t lua_memory;		/* COLIBRI_LUA_MEMORY bytes in all, 512 MiB */
 	double vault_timeout;		/* COLIBRI_VAULT_TIMEOUT s a call, 60 */
 	double vault_idle;		/* COLIBRI_VAULT_IDLE s kept open, 30 */
+	double stall_after;		/* COLIBRI_STALL_AFTER s silent, 4 h; 0 never */
 };
 
 /* What is wrong with one setting; texts name the variable or flag. */

@@ -166,5 +166,8 @@ const struct conf_row conf_rows[] = {
 	{ ITEM(vault_idle, "VAULT_IDLE", "vault-idle",
 	    "seconds an unused vault session is kept"),
 	  .kind = CONF_SECONDS, .def = "30", .max = LONGEST },
+	{ ITEM(stall_after, "STALL_AFTER", "stall-after",
+	    "seconds without an event until an agent is stalled; 0: never"),
+	  .kind = CONF_SECONDS, .def = "14400", .max = LONGEST },
 };
 const size_t conf_nrows = ARRAY_LEN(conf_rows);

@@ -5,6 +5,7 @@ local spawn = {
   { "provider: string", "as asked" },
   { "model: string", "as asked" },
   { "session_id: string", "as asked, or made up" },
+  { "run: integer", "1, and one more for each restart" },
   { "jail_name?: string", "as asked" },
   { "jail_root?: string", "as asked" },
   { [[provision_mode: "after"|"before"]], "as asked" },

@@ -60,14 +60,20 @@ type.]],
       fields = {
         { "command: fun(ctx: Ctx, spawn: SpawnSpec): string[]?, table<string, string>?",
           "the agent's argv (a path inside the jail) and environment, or `nil, err`; put no secret into either", waits = true },
+        { "ready_event?: string", "type of the JSON line by which its agents tell that they are ready" },
+        { "ready?: fun(ctx: Ctx, agent: table): boolean",
+          "is this agent ready? asked again and again; `agent` has `agent_id`, `run`, `session_id`, `model`, `jail_name`, `jail_root`",
+          waits = true },
       },
     },
     {
       "policy", type = "Policy", site = "policy/NAME.lua", stock = "lua/policy/",
-      about = "`states`: from an agent's events to its state; `refresh`: when a tenant of policy `interval` is due",
+      about = "`states`: from an agent's events to its state; `restart`: what follows the end of a run; " ..
+        "`refresh`: when a tenant of policy `interval` is due",
       fields = {
         { "decide: fun(...: any): any, any", [[`states`: (state, event_type) gives the next state, for each JSON line with a
-`type` that the agent prints; `refresh`: ({ tenant_id, interval, failures }, random) gives the earliest and the latest
+`type` that the agent prints; `restart`: (mode, run, memory, options, random) gives { action, delay?, reason?, memory };
+`refresh`: ({ tenant_id, interval, failures }, random) gives the earliest and the latest
 time of its next refresh, in seconds after the last try, or nil for never]] },
       },
     },

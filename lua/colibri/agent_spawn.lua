@@ -1,4 +1,6 @@
 -- agent_spawn.lua - one spawn: plan, start, hooks around it, row.
+--
+-- A restart is a spawn from what the row remembers: the same agent, its next run.
 
 local core_agent = require "core.agent"
 local err = require "colibri.err"
@@ -6,6 +8,8 @@ local hooks = require "colibri.hooks"
 local json = require "core.json"
 local log = require "colibri.log"
 local provision = require "colibri.provision"
+local ready = require "colibri.agent_ready"
+local spawn_spec = require "colibri.spawn_spec"
 local store = require "colibri.agent_store"
 local sys = require "core.sys"
 local task = require "core.task"
@@ -14,7 +18,7 @@ local M = {}
 
 local live, now, update = store.live, store.now, store.update
 
-local SPAWNED = json.ordered { "agent_id", "status", "pid", "provider", "model", "session_id", "jail_name",
+local SPAWNED = json.ordered { "agent_id", "status", "run", "pid", "provider", "model", "session_id", "jail_name",
   "jail_root_path", "provision" }
 
 local STOP_GRACE = 5 -- seconds from TERM to KILL
@@ -55,8 +59,9 @@ end
 local function insert(ctx, spawn)
   return ctx.db:write(function(tx)
     return tx:exec([[INSERT INTO agents (agent_id, provider, model, session_id, jail_name, jail_root_path, backend,
-      status, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'starting', ?)]], spawn.agent_id, spawn.provider, spawn.model,
-      spawn.session_id, spawn.jail_name, spawn.jail_root, spawn.backend, now())
+      status, started_at, restart, spec) VALUES (?, ?, ?, ?, ?, ?, ?, 'starting', ?, ?, ?)]], spawn.agent_id,
+      spawn.provider, spawn.model, spawn.session_id, spawn.jail_name, spawn.jail_root, spawn.backend, now(),
+      spawn.restart, spawn_spec.encode(spawn))
   end)
 end
 
@@ -65,9 +70,13 @@ local function give_up(ctx, spawn, e)
   local known = live[spawn.agent_id]
   live[spawn.agent_id] = nil
   if known and known.handle then
+    if e.code ~= "ExecFailed" and not known.gone then
+      store.ending[spawn.agent_id] = known -- its end is still to be reported
+    end
     known.handle:stop(9, 0)
   end
-  update(ctx, spawn.agent_id, { status = "failed", ended_at = now() })
+  update(ctx, spawn.agent_id, { status = "failed", ended_at = now(), reason = e.code .. ": " .. e.message })
+  store.changed(spawn.agent_id)
   log.warn("agent", "spawn failed", { agent = spawn.agent_id, code = e.code, error = e.message })
   return nil, e
 end
@@ -96,7 +105,8 @@ local function start(ctx, spawn, planned, event)
   if not handle then
     return give_up(ctx, spawn, e)
   end
-  live[spawn.agent_id] = { handle = handle, state = "idle" }
+  local known = { handle = handle, run = spawn.run, state = "idle", starting = true }
+  live[spawn.agent_id] = known
   if spawn.provision == "before" then
     local ok
     ok, e = provision_held(ctx, event)
@@ -107,6 +117,7 @@ local function start(ctx, spawn, planned, event)
       return give_up(ctx, spawn, e)
     end
   end
+  known.starting = nil
   return handle
 end
 
@@ -128,16 +139,6 @@ local unfinished = { __close = function(guard)
   end
 end }
 
--- The facts of a spawn request, with everything filled in.
-local function complete(args)
-  local spawn = { agent_id = sys.uuid(), provider = args.provider, model = args.model,
-    session_id = args.session_id, system_prompt = args.system_prompt, args = args.arg or {},
-    jail_name = args.jail_name, jail_root = args.jail_root, provision = args.provision }
-  spawn.session_id = spawn.session_id or "session-" .. spawn.agent_id:sub(1, 8)
-  spawn.backend = spawn.jail_name and sys.conf.jail_backend or "none"
-  return spawn
-end
-
 -- The part of a spawn after the agent runs: hooks, then the row.
 local function settle(ctx, spawn, handle, event)
   local ok, e = hooks.run(ctx.gen, "spawn_after", ctx, event)
@@ -150,31 +151,59 @@ local function settle(ctx, spawn, handle, event)
   local code = result.code ~= json.null and result.code or nil
   ok, e = ctx.db:write(function(tx)
     return tx:exec([[UPDATE agents SET pid = ?, provision_result = ?, provision_code = ?,
-      status = CASE status WHEN 'starting' THEN 'running' ELSE status END WHERE agent_id = ?]], handle:pid(),
-      result.result, code, spawn.agent_id)
+      status = CASE status WHEN 'starting' THEN 'running' ELSE status END WHERE agent_id = ? AND run = ?]],
+      handle:pid(), result.result, code, spawn.agent_id, spawn.run)
   end)
   if not ok then
     return nil, e
   end
-  return setmetatable({ agent_id = spawn.agent_id, status = "running", pid = handle:pid(), provider = spawn.provider,
-    model = spawn.model, session_id = spawn.session_id, jail_name = spawn.jail_name,
+  store.changed(spawn.agent_id)
+  return setmetatable({ agent_id = spawn.agent_id, status = "running", run = spawn.run, pid = handle:pid(),
+    provider = spawn.provider, model = spawn.model, session_id = spawn.session_id, jail_name = spawn.jail_name,
     jail_root_path = spawn.jail_root, provision = result }, SPAWNED)
+end
+
+-- What hooks learn of a spawn.
+local function event_of(spawn)
+  return { agent_id = spawn.agent_id, provider = spawn.provider, model = spawn.model,
+    session_id = spawn.session_id, jail_name = spawn.jail_name, jail_root = spawn.jail_root, run = spawn.run,
+    provision_mode = spawn.provision, provision = provision.result("skipped", { code = "NoJail" }) }
+end
+
+-- From the row on: start it, hooks, row.
+local function go(ctx, spawn, planned, event)
+  local guard <close> = setmetatable({ ctx = ctx, spawn = spawn }, unfinished)
+  local handle, e = start(ctx, spawn, planned, event)
+  if not handle then
+    guard.done = true -- given up already
+    return nil, e
+  end
+  spawn.runs = true
+  log.info("agent", "agent started", { agent = spawn.agent_id, run = spawn.run, jail = spawn.jail_name,
+    pid = handle:pid() })
+  ready.watch(ctx, spawn, live[spawn.agent_id])
+  local out
+  out, e = settle(ctx, spawn, handle, event)
+  guard.done = out ~= nil
+  return out, e
 end
 
 --- Spawn an agent and run the hooks around it. Waits until it has started and
 -- the hooks are done.
 -- @param ctx table: the effects of the request
 -- @param args the parameters of spawn-agent
--- @return { agent_id, status, pid, ..., provision = { result, code, keys } } | nil, err
+-- @return { agent_id, status, run, pid, ..., provision = { result, code, keys } } | nil, err
 function M.run(ctx, args)
-  local spawn = complete(args)
-  local planned, e = plan(ctx, spawn)
+  local spawn, e = spawn_spec.new(ctx, args)
+  if not spawn then
+    return nil, e
+  end
+  local planned
+  planned, e = plan(ctx, spawn)
   if not planned then
     return nil, e
   end
-  local event = { agent_id = spawn.agent_id, provider = spawn.provider, model = spawn.model,
-    session_id = spawn.session_id, jail_name = spawn.jail_name, jail_root = spawn.jail_root,
-    provision_mode = spawn.provision, provision = provision.result("skipped", { code = "NoJail" }) }
+  local event = event_of(spawn)
   local ok
   ok, e = hooks.run(ctx.gen, "spawn_before", ctx, event)
   if ok then
@@ -184,18 +213,61 @@ function M.run(ctx, args)
     return nil, e
   end
   ctx.audit:subject(spawn.agent_id, { jail = spawn.jail_name, model = spawn.model })
-  local guard <close> = setmetatable({ ctx = ctx, spawn = spawn }, unfinished)
-  local handle
-  handle, e = start(ctx, spawn, planned, event)
-  if not handle then
-    guard.done = true -- given up already
+  return go(ctx, spawn, planned, event)
+end
+
+-- Take the row of an agent that has ended for its next run.
+local function claim(tx, agent_id, manual)
+  local n, e = tx:exec([[UPDATE agents SET status = 'starting', run = run + 1, started_at = ?,
+      restarts = CASE WHEN ? THEN 0 ELSE restarts + 1 END,
+      restart_memory = CASE WHEN ? THEN NULL ELSE restart_memory END,
+      restart_at = NULL, pid = NULL, exit_code = NULL, exit_signal = NULL, ended_at = NULL, ready_at = NULL,
+      reason = NULL, provision_result = NULL, provision_code = NULL
+    WHERE agent_id = ? AND spec IS NOT NULL
+      AND (status = 'waiting' OR ? AND status NOT IN ('starting', 'running'))]],
+    now(), manual, manual, agent_id, manual)
+  if not n then
     return nil, e
   end
-  spawn.runs = true
-  log.info("agent", "agent started", { agent = spawn.agent_id, jail = spawn.jail_name, pid = handle:pid() })
-  local out
-  out, e = settle(ctx, spawn, handle, event)
-  guard.done = out ~= nil
+  local row
+  row, e = tx:one([[SELECT agent_id, provider, model, session_id, jail_name, jail_root_path, backend, run, restart, spec,
+    status FROM agents WHERE agent_id = ?]], agent_id)
+  if row and n == 1 then
+    return row
+  elseif not row then
+    return nil, e or err.new("AgentNotFound", "no agent '%s'", agent_id)
+  elseif not row.spec then
+    return nil, err.new("AgentNotRestartable", "agent '%s' is of an earlier version, which did not write down how " ..
+      "it was started", agent_id)
+  end
+  return nil, err.new("AgentBusy", "agent '%s' is %s", agent_id, row.status)
+end
+
+--- The next run of an agent that has ended. Waits as run() does.
+-- @param manual boolean: asked for, not the policy's doing
+-- @return as run() | nil, err; err.started tells that the row was taken, and this counts as a failed run
+function M.again(ctx, agent_id, manual)
+  local row, e = ctx.db:write(function(tx) return claim(tx, agent_id, manual or false) end)
+  if not row then
+    return nil, e
+  end
+  store.changed(agent_id)
+  local spawn = spawn_spec.of_row(row)
+  local event, out, ok = event_of(spawn), nil, nil
+  local planned
+  planned, e = plan(ctx, spawn)
+  if planned then
+    ok, e = hooks.run(ctx.gen, "spawn_before", ctx, event)
+  end
+  if ok then
+    out, e = go(ctx, spawn, planned, event)
+  else
+    give_up(ctx, spawn, e)
+  end
+  if not out then
+    e = err.wrap(e, "agent '%s', run %d", agent_id, spawn.run)
+    e.started = true
+  end
   return out, e
 end
 

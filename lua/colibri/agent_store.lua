@@ -5,19 +5,27 @@
 -- begins it anew.
 
 local clock = require "core.clock"
-local log = require "colibri.log"
 local sys = require "core.sys"
+local task = require "core.task"
+local usage = require "colibri.agent_usage"
 
 local M = {}
 
---- agent_id -> { handle, state, last_event, last_event_at, adopted }
+--- agent_id -> { handle, run, state, last_event, last_event_at, adopted, ready, stopping, usage }
 M.live = {}
+
+--- agent_id -> known: ended by us, while the report of its end is still to come.
+M.ending = {}
 
 local live = M.live
 
 --- Columns of a row, as callers see it.
 M.COLUMNS = [[agent_id, status, provider, model, session_id, jail_name, jail_root_path, backend, pid, exit_code,
-  exit_signal, provision_result, provision_code, started_at, ended_at]]
+  exit_signal, provision_result, provision_code, started_at, ended_at, run, restart, restarts, restart_at, ready_at,
+  reason, usage_input, usage_output, usage_cache_read, usage_cache_write, usage_cost_micros]]
+
+--- Statuses of an agent that has not ended for good, for SQL.
+M.OPEN = "('starting', 'running', 'waiting')"
 
 --- UNIX seconds, whole.
 function M.now()
@@ -29,12 +37,21 @@ function M.dir(agent_id)
   return sys.conf.state_dir .. "/agents/" .. agent_id
 end
 
---- The row as callers see it: with the live state.
+-- Nothing was heard of it for so long that somebody should look.
+local function is_stalled(row)
+  local since = row.last_event_at or row.started_at
+  return sys.conf.stall_after > 0 and M.now() - since >= sys.conf.stall_after
+end
+
+--- The row as callers see it: with the live state, and its usage in one table.
 function M.with_live(row)
   local known = live[row.agent_id]
-  if row.status == "running" and known then
+  row.usage = usage.of_row(row, known and known.usage)
+  if (row.status == "running" or row.status == "starting") and known then
     row.state, row.last_event, row.last_event_at = known.state, known.last_event, known.last_event_at
     row.adopted = known.adopted
+    row.ready = row.ready_at ~= nil
+    row.stalled = is_stalled(row)
   end
   return row
 end
@@ -43,7 +60,7 @@ end
 function M.update(ctx, agent_id, values)
   local sets, binds = {}, {}
   for _, column in ipairs { "status", "pid", "exit_code", "exit_signal", "provision_result", "provision_code",
-    "ended_at" } do
+    "ended_at", "ready_at", "reason", "restart_at", "stop_run" } do
     if values[column] ~= nil then
       sets[#sets + 1] = column .. " = ?"
       binds[#binds + 1] = values[column]
@@ -54,20 +71,28 @@ function M.update(ctx, agent_id, values)
   return ctx.db:write(function(tx) return tx:exec(sql, table.unpack(binds)) end)
 end
 
---- Write down that an agent has ended. Waits for the commit; idempotent.
-function M.record_end(ctx, agent_id, ended)
-  local known = live[agent_id]
-  live[agent_id] = nil
-  local status = ended.lost and "lost" or "exited"
-  if known then
-    log.info("agent", "agent ended", { agent = agent_id, status = status, code = ended.code, signal = ended.signal })
+-- Who waits for a change of one agent.
+local waiters = {}
+
+--- Something about this agent has changed: look again, whoever waits for it.
+function M.changed(agent_id)
+  local waiter = waiters[agent_id]
+  if waiter then
+    waiters[agent_id] = nil
+    waiter:wake()
   end
-  local code, signal = ended.code, ended.signal
-  return ctx.db:write(function(tx)
-    return tx:exec([[UPDATE agents SET status = ?, exit_code = ?, exit_signal = ?, ended_at = ?
-      WHERE agent_id = ? AND status IN ('starting', 'running')]], status, code and code >= 0 and code or nil,
-      signal and signal > 0 and signal or nil, ended.ended_at or M.now(), agent_id)
-  end)
+end
+
+--- Wait for a change of this agent, from now on.
+-- @param seconds number|nil: at most
+-- @return true | nil, err(DeadlineExceeded)
+function M.wait_change(agent_id, seconds)
+  local waiter = waiters[agent_id]
+  if not waiter then
+    waiter = task.waiter()
+    waiters[agent_id] = waiter
+  end
+  return waiter:wait(seconds)
 end
 
 return M

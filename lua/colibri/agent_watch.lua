@@ -3,23 +3,67 @@
 local core_agent = require "core.agent"
 local json = require "core.json"
 local log = require "colibri.log"
+local ready = require "colibri.agent_ready"
+local restart = require "colibri.agent_restart"
 local store = require "colibri.agent_store"
 local task = require "core.task"
+local usage = require "colibri.agent_usage"
 
 local M = {}
 
-local live, now, record_end = store.live, store.now, store.record_end
+local live, ending, now = store.live, store.ending, store.now
+
+local USAGE_SECONDS = 2 -- between two writes of what agents used
+
+-- What an agent used goes into the store a little later, with what comes
+-- until then.
+local function keep_usage(ctx, id, known)
+  task.sleep(USAGE_SECONDS)
+  local used = known.usage
+  known.usage = nil
+  if live[id] ~= known or not used then
+    return -- its end has taken it along
+  end
+  local ok, e = ctx.db:write(function(tx) return usage.store(tx, id, used) end)
+  if not ok then
+    log.error("agent", "usage not recorded", { agent = id, code = e.code, error = e.message })
+  end
+end
 
 -- A line of an agent's stdout that looks like an event.
-local function take_event(gen, known, line)
+local function take_event(ctx, gen, id, line)
+  local known = live[id]
   local event = json.decode(line)
   if type(event) ~= "table" or type(event.type) ~= "string" then
     return
   end
   known.last_event, known.last_event_at = event.type, now()
+  if event.type == "usage" then
+    if not known.usage then
+      task.spawn_detached("usage " .. id, keep_usage, ctx, id, known)
+    end
+    known.usage = usage.add(known.usage, event)
+  end
+  ready.take_event(known, event)
   local states = gen.policy.states
   if states then
     known.state = states.decide(known.state, event.type) or known.state
+  end
+end
+
+-- The end of a run, as its shim reports it.
+local function take_end(ctx, report)
+  local id, known = report.id, live[report.id]
+  if ending[id] then
+    ending[id] = nil -- we know already
+    store.changed(id)
+  elseif known and known.starting then
+    known.gone = true -- the spawn sees it, too, and gives up
+  else
+    local ok, e = restart.ended(ctx, id, { code = report.code, signal = report.signal, lost = report.type == "lost" })
+    if not ok then
+      log.error("agent", "end not recorded", { agent = id, code = e.code, error = e.message })
+    end
   end
 end
 
@@ -28,17 +72,10 @@ end
 function M.supervise(ctx, gen)
   while true do
     local report = core_agent.next_event()
-    local known = live[report.id]
-    if report.type == "event" then
-      if known then
-        take_event(gen(), known, report.line)
-      end
-    else
-      local ok, e = record_end(ctx, report.id, { code = report.code, signal = report.signal,
-        lost = report.type == "lost" })
-      if not ok then
-        log.error("agent", "end not recorded", { agent = report.id, code = e.code, error = e.message })
-      end
+    if report.type ~= "event" then
+      take_end(ctx, report)
+    elseif live[report.id] then
+      take_event(ctx, gen(), report.id, report.line)
     end
   end
 end
@@ -47,7 +84,7 @@ end
 local function watch_adopted(ctx, agent_id)
   local ended, e = core_agent.wait_found(store.dir(agent_id))
   local ok
-  ok, e = record_end(ctx, agent_id, ended or { lost = true, why = e })
+  ok, e = restart.ended(ctx, agent_id, ended or { lost = true, why = e })
   if not ok then
     log.error("agent", "end not recorded", { agent = agent_id, code = e.code, error = e.message })
   end
@@ -55,26 +92,26 @@ end
 
 --- After a start: what became of the agents of an earlier daemon. Waits.
 function M.adopt(ctx)
-  local rows, e = ctx.db:all("SELECT agent_id FROM agents WHERE status IN ('starting', 'running')")
+  local rows, e = ctx.db:all("SELECT agent_id, run FROM agents WHERE status IN ('starting', 'running')")
   if not rows then
     return nil, e
   end
   for _, row in ipairs(rows) do
     local found = core_agent.find(store.dir(row.agent_id))
     if found and found.found == "alive" then
-      live[row.agent_id] = { state = "idle", adopted = true }
+      live[row.agent_id] = { state = "idle", run = row.run, adopted = true }
       task.spawn_detached("agent " .. row.agent_id, watch_adopted, ctx, row.agent_id)
       log.info("agent", "agent adopted", { agent = row.agent_id })
     else
       local ok
       local ended = found and found.found == "exited" and found or { lost = true }
-      ok, e = record_end(ctx, row.agent_id, ended)
+      ok, e = restart.ended(ctx, row.agent_id, ended)
       if not ok then
         return nil, e
       end
     end
   end
-  return true
+  return restart.resume(ctx)
 end
 
 return M

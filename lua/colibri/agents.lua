@@ -1,12 +1,15 @@
 -- agents.lua - agents, as requests see them: `ctx.agents`.
 --
--- Spawned by agent_spawn.lua, watched by agent_watch.lua; what is known of them
--- is in agent_store.lua.
+-- Spawned by agent_spawn.lua, watched by agent_watch.lua, started again by
+-- agent_restart.lua; what is known of them is in agent_store.lua.
 
 local agent_spawn = require "colibri.agent_spawn"
 local checked = require "colibri.checked"
+local agent_wait = require "colibri.agent_wait"
 local core_agent = require "core.agent"
 local err = require "colibri.err"
+local json = require "core.json"
+local restart = require "colibri.agent_restart"
 local store = require "colibri.agent_store"
 
 local M = {}
@@ -34,30 +37,85 @@ function Agents:get(agent_id)
   return with_live(row)
 end
 
---- Agents, newest first; only those that have not ended unless all is true.
+local function matches(row, state)
+  return not state or row.state == state or row.status == state or state == "stalled" and row.stalled
+end
+
+--- Agents, newest first; only those that have not ended for good unless all is true.
+-- @param filter boolean|table|nil: true, or { all = boolean, state = state or status, jail = name }
 -- @return list | nil, err
-function Agents:list(all)
-  local rows, e = self.ctx.db:all("SELECT " .. COLUMNS .. " FROM agents" ..
-    (all and "" or " WHERE status IN ('starting', 'running')") .. " ORDER BY started_at DESC, agent_id")
+function Agents:list(filter)
+  if type(filter) ~= "table" then
+    if filter ~= nil and type(filter) ~= "boolean" then
+      error(("bad argument #1 to 'agents:list' (boolean or table expected, got %s)"):format(type(filter)), 2)
+    end
+    filter = { all = filter }
+  end
+  local rows, e = self.ctx.db:all("SELECT " .. COLUMNS .. " FROM agents WHERE (? OR status IN " .. store.OPEN ..
+    ") AND (? IS NULL OR jail_name = ?) ORDER BY started_at DESC, agent_id", filter.all or false, filter.jail,
+    filter.jail)
   if not rows then
     return nil, e
   end
+  local out = json.array {}
   for _, row in ipairs(rows) do
     with_live(row)
+    if matches(row, filter.state) then
+      out[#out + 1] = row
+    end
   end
-  return rows
+  return out
 end
 
 --- Spawn an agent and run the hooks around it. Waits until it has started and
--- the hooks are done.
+-- the hooks are done; with args.wait until it is ready, provisioned or has ended.
 -- @param args the parameters of spawn-agent
 -- @return { agent_id, status, pid, ..., provision = { result, code, keys } } | nil, err
 function Agents:spawn(args)
-  return agent_spawn.run(self.ctx, args)
+  local out, e = agent_spawn.run(self.ctx, args)
+  if not out then
+    return nil, e
+  end
+  return agent_wait.after_spawn(self, out, args.wait, args.timeout)
+end
+
+--- Start an agent that has ended or waits for its restart; one that runs is
+-- stopped first. Waits as spawn does.
+-- @return what a spawn replies | nil, err(AgentNotFound, AgentBusy, AgentNotRestartable, ...)
+function Agents:restart(agent_id, grace)
+  self.ctx.audit:subject(agent_id)
+  if live[agent_id] then
+    local row, e = self:stop(agent_id, grace)
+    if not row and e.code ~= "AgentNotRunning" then
+      return nil, e
+    end
+  end
+  return restart.restart(self.ctx, agent_id)
+end
+
+--- Wait until an agent is ready, or has ended for good.
+-- @param what "ready" | "exit"
+-- @param seconds number|nil: at most
+-- @return row | nil, err(AgentNotFound, AgentEnded, DeadlineExceeded)
+function Agents:wait(agent_id, what, seconds)
+  return agent_wait.until_it(self, agent_id, what, seconds)
+end
+
+-- Ask the processes to end, and wait until they have.
+local function stop_processes(agent_id, known, grace)
+  known.stopping = true
+  if not known.handle then
+    return core_agent.stop_found(store.dir(agent_id), grace or STOP_GRACE)
+  end
+  local ended, e = known.handle:stop(SIGTERM, grace or STOP_GRACE)
+  if ended and live[agent_id] == known then
+    store.ending[agent_id] = known -- its report is still to come
+  end
+  return ended, e
 end
 
 --- Stop an agent: TERM to its processes, KILL after the grace. Waits until
--- they are gone.
+-- they are gone. One that waits for its restart will not be started.
 -- @return { agent_id, status, exit_code, exit_signal } | nil, err(AgentNotFound, AgentNotRunning)
 function Agents:stop(agent_id, grace)
   local ctx = self.ctx
@@ -68,19 +126,23 @@ function Agents:stop(agent_id, grace)
   ctx.audit:subject(agent_id)
   local known = live[agent_id]
   if not known then
+    local waited = row.status == "waiting" and restart.cancel(ctx, agent_id)
+    if waited then
+      return self:get(agent_id)
+    end
     return nil, err.new("AgentNotRunning", "agent '%s' is not running (status %s)", agent_id, row.status)
   end
-  local ended
-  if known.handle then
-    ended, e = known.handle:stop(SIGTERM, grace or STOP_GRACE)
-  else
-    ended, e = core_agent.stop_found(store.dir(agent_id), grace or STOP_GRACE)
+  local ok, ended = true, nil
+  if row.restart ~= "never" then
+    ok, e = restart.is_wanted(ctx, agent_id)
+  end
+  if ok then
+    ended, e = stop_processes(agent_id, known, grace)
   end
   if not ended then
     return nil, e
   end
-  local ok
-  ok, e = store.record_end(ctx, agent_id, ended)
+  ok, e = restart.ended(ctx, agent_id, ended)
   if not ok then
     return nil, e
   end
@@ -100,6 +162,7 @@ function M.count(by_state)
   return n, counts
 end
 
-checked.methods(Agents, "agents", { get = "string", list = "boolean?", spawn = "table", stop = "string number?" })
+checked.methods(Agents, "agents", { get = "string", list = "any", spawn = "table", stop = "string number?",
+  restart = "string number?", wait = "string string number?" })
 
 return M

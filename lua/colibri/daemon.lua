@@ -1,6 +1,7 @@
 -- daemon.lua - the life of colibri-daemon: start, serve, reload, stop.
 
 local agent_watch = require "colibri.agent_watch"
+local agent_restart = require "colibri.agent_restart"
 local agents = require "colibri.agents"
 local clock = require "core.clock"
 local context = require "colibri.context"
@@ -133,6 +134,7 @@ local function start()
     error("ctx.host." .. tostring(key) .. " is read-only", 2)
   end, __metatable = false }) }
   local ctx = context.internal(scripts.current(), "agents")
+  agent_restart.setup(function() return context.internal(scripts.current(), "restart") end)
   ok, e = agent_watch.adopt(ctx)
   if not ok then
     return nil, e

@@ -24,7 +24,7 @@ local KINDS = {
   hooks = { run = "function", before = "?table", after = "?table", on_error = "?string" },
   jail = { launch = "function" },
   policy = { decide = "function" },
-  providers = { command = "function" },
+  providers = { command = "function", ready = "?function", ready_event = "?string" },
   steps = { run = "function" },
   vault = { open = "function", recover = "?function", stamp = "?function" },
 }

@@ -74,6 +74,47 @@ ALTER TABLE tenants ADD COLUMN on_change TEXT NOT NULL DEFAULT 'none'
   CHECK (on_change IN ('none', 'signal', 'restart', 'hook'));
 ALTER TABLE tenants ADD COLUMN signal TEXT;
 ]],
+  -- supervision: the runs of an agent, and what a restart needs
+  [[
+CREATE TABLE agents_new (
+  agent_id TEXT PRIMARY KEY,
+  provider TEXT NOT NULL,
+  model TEXT NOT NULL,
+  session_id TEXT NOT NULL,
+  jail_name TEXT,
+  jail_root_path TEXT,
+  backend TEXT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('starting', 'running', 'waiting', 'exited', 'failed', 'lost')),
+  pid INTEGER,
+  exit_code INTEGER,
+  exit_signal INTEGER,
+  provision_result TEXT,
+  provision_code TEXT,
+  started_at INTEGER NOT NULL,
+  ended_at INTEGER,
+  spec TEXT,
+  run INTEGER NOT NULL DEFAULT 1,
+  restart TEXT NOT NULL DEFAULT 'never',
+  restarts INTEGER NOT NULL DEFAULT 0,
+  restart_at INTEGER,
+  restart_memory TEXT,
+  stop_run INTEGER,
+  ready_at INTEGER,
+  reason TEXT,
+  usage_input INTEGER NOT NULL DEFAULT 0,
+  usage_output INTEGER NOT NULL DEFAULT 0,
+  usage_cache_read INTEGER NOT NULL DEFAULT 0,
+  usage_cache_write INTEGER NOT NULL DEFAULT 0,
+  usage_cost_micros INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO agents_new (agent_id, provider, model, session_id, jail_name, jail_root_path, backend, status, pid,
+  exit_code, exit_signal, provision_result, provision_code, started_at, ended_at)
+  SELECT agent_id, provider, model, session_id, jail_name, jail_root_path, backend, status, pid,
+  exit_code, exit_signal, provision_result, provision_code, started_at, ended_at FROM agents;
+DROP TABLE agents;
+ALTER TABLE agents_new RENAME TO agents;
+CREATE INDEX agents_by_status ON agents (status);
+]],
 }
 
 --- Open the database and bring its schema up to date.

@@ -4,9 +4,12 @@ return {
   access = "read",
   params = {
     { "all", "boolean", help = "also those that have ended" },
+    { "state", "string", min = 1, max = 32, metavar = "STATE",
+      help = "only these: idle, working, blocked, done, error, stalled, or a status such as waiting" },
+    { "jail", "name", metavar = "NAME", help = "only those of this jail" },
   },
   columns = { "agent_id", "status", "state", "jail_name", "model", "pid", "started_at" },
   run = function(ctx, args)
-    return ctx.agents:list(args.all)
+    return ctx.agents:list(args)
   end,
 }

@@ -146,8 +146,6 @@ run colibri delete-tenant t1
 like "delete-tenant" "$status|$out" '^0\|\{"tenant_id":"t1","deleted":true'
 
 listed=$(colibri help | sed -n '/^verbs:/,/^$/s/^  \([a-z][a-z-]*\) .*/\1/p' | sort | xargs)
-is "these are all verbs that help lists" "$listed" \
-    "audit check-tenant delete-tenant describe explain get-agent get-tenant list-agents list-tenants nap provision-tenant register-tenant reload scripts set-policy spawn-agent spawn-local status stop-agent unprovision-tenant"
 is "the shipped files and the site's" "$listed" "$(cd "$top/lua/commands" &&
 	{ echo nap; for file in *.lua; do echo "${file%.lua}"; done; } | sort | xargs)"
 unhelpful=''
@@ -301,5 +299,5 @@ usage: colibri completion bash|zsh|fish" completion tcsh
 
 ok "TERM ends the daemon with 0" daemon_stop "$scratch"
 run colibri completion bash
-is "completion without a daemon" "$status|$(grep -c nap "$scratch/out")" "0|0"
+is "completion without a daemon" "$status|$(grep -cw nap "$scratch/out")" "0|0"
 done_testing

@@ -48,6 +48,7 @@ TEST(defaults)
 	check_value(c, "lua_memory", "536870912");
 	check_value(c, "vault_timeout", "60");
 	check_value(c, "vault_idle", "30");
+	check_value(c, "stall_after", "14400");
 	check_value(c, "no_such", NULL);
 	CHECK_INT(c->log_level, LOG_INFO);
 	CHECK_INT(c->log_format, LOG_TEXT);
@@ -116,7 +117,7 @@ TEST(every_setting_has_both_ways)
 		check_one(words, items[i].name, value);
 		CHECK(items[i].help[0] != '\0');
 	}
-	CHECK_INT(n, 25);
+	CHECK_INT(n, 26);
 }
 
 static void

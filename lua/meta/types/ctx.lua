@@ -127,7 +127,14 @@
 ---an agent's row
 ---@class (exact) colibri.Agent
 ---@field agent_id string made by the daemon
----@field status "starting"|"running"|"exited"|"failed"|"lost" where it is in its life
+---@field status "starting"|"running"|"waiting"|"exited"|"failed"|"lost" where it is in its life; `waiting`: for its restart
+---@field run integer which run of this agent, from 1
+---@field restart "never"|"on-failure"|"always" when it is started again
+---@field restarts integer by the policy, since the spawn or the last `restart-agent`
+---@field restart_at? integer while it waits; UNIX seconds
+---@field ready_at? integer when this run was ready; UNIX seconds
+---@field reason? string why it was given up, could not start, or waits
+---@field usage? colibri.Usage what it said it used, over all runs
 ---@field provider string who started it
 ---@field model string what was started
 ---@field session_id string as asked, or made up
@@ -145,11 +152,22 @@
 ---@field last_event? string while it runs
 ---@field last_event_at? integer while it runs; UNIX seconds
 ---@field adopted? boolean started by an earlier daemon
+---@field ready? boolean while it runs
+---@field stalled? boolean while it runs: no event for `stall_after` seconds
+
+---sums of an agent's `usage` events
+---@class (exact) colibri.Usage
+---@field input integer tokens
+---@field output integer tokens
+---@field cache_read integer tokens
+---@field cache_write integer tokens
+---@field cost_micros integer millionths of a dollar
 
 ---an agent that has just started
 ---@class (exact) colibri.Spawned
 ---@field agent_id string made for it
----@field status string `running`
+---@field status string `running`; where it is when it was waited for
+---@field run integer which run of this agent
 ---@field pid integer of its first process
 ---@field provider string as asked
 ---@field model string as asked
@@ -182,20 +200,39 @@ local _Agents = {}
 ---@return colibri.Error? err
 function _Agents:get(agent_id) end
 
----agents that have not ended, newest first; with `all` every one
+---agents that have not ended for good, newest first; with true every one; or `{ all?, state?, jail? }`, where a state may be a status or `stalled`
 ---Fails with @store.
----@param all? boolean
+---@param filter? boolean|table
 ---@return colibri.Agent[]?
 ---@return colibri.Error? err
-function _Agents:list(all) end
+function _Agents:list(filter) end
 
 ---starts one; `args` are the parameters of the command `spawn-agent`
----Fails with Refused, ProvisionFailed, @agents, @store.
+---Fails with Refused, ProvisionFailed, DeadlineExceeded, @agents, @store.
 ---@async
 ---@param args table
 ---@return colibri.Spawned?
 ---@return colibri.Error? err
 function _Agents:spawn(args) end
+
+---the next run of an agent that has ended or waits; one that runs is stopped first; what the restart policy remembered is forgotten
+---Fails with Refused, ProvisionFailed, @agents, @store.
+---@async
+---@param agent_id string
+---@param grace? number
+---@return colibri.Spawned?
+---@return colibri.Error? err
+function _Agents:restart(agent_id, grace) end
+
+---its row once it is `ready`, or has ended for good (`exit`)
+---Fails with AgentNotFound, AgentEnded, DeadlineExceeded, @store.
+---@async
+---@param agent_id string
+---@param what string
+---@param seconds? number
+---@return colibri.Agent?
+---@return colibri.Error? err
+function _Agents:wait(agent_id, what, seconds) end
 
 ---TERM to all of it, KILL after `grace` seconds; its row once nothing of it is left
 ---Fails with AgentNotFound, AgentNotRunning, AgentLost, @store.

@@ -14,6 +14,7 @@
 ---@field provider string as asked
 ---@field model string as asked
 ---@field session_id string as asked, or made up
+---@field run integer 1, and one more for each restart
 ---@field jail_name? string as asked
 ---@field jail_root? string as asked
 ---@field provision_mode "after"|"before" as asked

@@ -79,13 +79,15 @@
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
 ---@field command fun(ctx: colibri.Ctx, spawn: colibri.SpawnSpec): string[]?, table<string, string>? the agent's argv (a path inside the jail) and environment, or `nil, err`; put no secret into either
+---@field ready_event? string type of the JSON line by which its agents tell that they are ready
+---@field ready? fun(ctx: colibri.Ctx, agent: table): boolean is this agent ready? asked again and again; `agent` has `agent_id`, `run`, `session_id`, `model`, `jail_name`, `jail_root`
 
----`states`: from an agent's events to its state; `refresh`: when a tenant of policy `interval` is due
+---`states`: from an agent's events to its state; `restart`: what follows the end of a run; `refresh`: when a tenant of policy `interval` is due
 ---@class (exact) colibri.Policy
 ---@field api integer API level it is written for: 1
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
----@field decide fun(...: any): any, any `states`: (state, event_type) gives the next state, for each JSON line with a `type` that the agent prints; `refresh`: ({ tenant_id, interval, failures }, random) gives the earliest and the latest time of its next refresh, in seconds after the last try, or nil for never
+---@field decide fun(...: any): any, any `states`: (state, event_type) gives the next state, for each JSON line with a `type` that the agent prints; `restart`: (mode, run, memory, options, random) gives { action, delay?, reason?, memory }; `refresh`: ({ tenant_id, interval, failures }, random) gives the earliest and the latest time of its next refresh, in seconds after the last try, or nil for never
 
 ---a step of a proof; runs in `colibri-run`
 ---@class (exact) colibri.Step

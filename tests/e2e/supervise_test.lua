@@ -1,0 +1,67 @@
+-- Supervision with real agents: runs of one agent, also over a daemon's death.
+local t = require "colibri.test"
+local proc = require "core.proc"
+local scratch = require "colibri.scratch"
+local sys = require "core.sys"
+
+local function spawn(d, script, args)
+  local request = { model = "/bin/sh", arg = { "-c", script } }
+  for key, value in pairs(args or {}) do
+    request[key] = value
+  end
+  return t.ok(d:call("spawn-local", request)).agent_id
+end
+
+local function get(d, id)
+  return t.ok(d:call("get-agent", { agent_id = id }))
+end
+
+t.test("a real agent that fails gets its next runs, up to the last one", function()
+  local d <close> = scratch.daemon {}
+  local id = spawn(d, "echo run >>" .. d.dir .. "/runs; exit 3",
+    { restart = "on-failure", restart_delay = 0.02, restart_tries = 3 })
+  local row = t.ok(d:call("wait-agent", { agent_id = id, timeout = 60 }))
+  t.eq({ row.status, row.run, row.restarts, row.exit_code }, { "failed", 3, 2, 3 })
+  t.ok(row.reason:find("^3 failures in 600 s"), row.reason)
+  t.eq(d:read("runs"), "run\nrun\nrun\n")
+end)
+
+t.test("the next daemon goes on: one that waits, one that ended meanwhile, one that was stopped", function()
+  local d <close> = scratch.daemon {}
+  local waits = spawn(d, "echo x >>" .. d.dir .. "/w; [ $(wc -l <" .. d.dir .. "/w) -ge 2 ] && exec sleep 1000; exit 1",
+    { restart = "always", restart_delay = 1 })
+  local dies = spawn(d, "echo x >>" .. d.dir .. "/d; exec sleep 1000", { restart = "on-failure", restart_delay = 0.01 })
+  local never = spawn(d, "exec sleep 1000")
+  t.eventually(function() return get(d, waits).status == "waiting" end)
+  t.eq({ get(d, dies).run, get(d, never).run }, { 1, 1 })
+  local pid, plain = get(d, dies).pid, get(d, never).pid
+  d:crash()
+  t.eq(t.ok(proc.run { "/bin/sh", "-c", ("kill -9 %d %d"):format(pid, plain) }).code, 0)
+  t.eventually(function() return d:read("state/agents/" .. dies .. "/exit") and d:read("state/agents/" .. never .. "/exit") end)
+  t.ok(d:start())
+  t.eventually(function() return get(d, dies).run == 2 and get(d, dies).status == "running" end)
+  t.eventually(function() return get(d, waits).run == 2 and get(d, waits).status == "running" end)
+  local row = get(d, never)
+  t.eq({ row.status, row.exit_signal, row.run }, { "exited", 9, 1 })
+  t.eq(d:read("d"), "x\nx\n")
+  t.eq(t.ok(d:call("stop-agent", { agent_id = dies })).status, "exited")
+  t.eq(t.ok(d:call("restart-agent", { agent_id = dies })).run, 3)
+  t.eq(t.ok(d:call("restart-agent", { agent_id = dies, grace = 1 })).run, 4)
+end)
+
+t.test("usage events of the test agent are summed", function()
+  local d <close> = scratch.daemon {}
+  local id = t.ok(d:call("spawn-local", { model = sys.program "colibri-test-agent", wait = "exit",
+    arg = { "--step-ms", "0", "--hold-secs", "0", "--emit-usage" } })).agent_id
+  t.eq(get(d, id).usage, { input = 150, output = 80, cache_read = 200, cache_write = 50, cost_micros = 4200 })
+  local snapshot = t.ok(d:call("snapshot"))
+  t.eq({ snapshot.counts.agents, #snapshot.panes }, { 0, 0 })
+  local seen = t.ok(d:call("spawn-local", { model = sys.program "colibri-test-agent", ready = "event:turn_start",
+    wait = "ready", arg = { "--step-ms", "0" } }))
+  t.ok(seen.ready_at)
+  t.eventually(function()
+    snapshot = d:call("snapshot")
+    return snapshot.counts.done == 1 and snapshot.panes[1].state == "done"
+  end)
+  t.eq({ snapshot.counts.agents, snapshot.panes[1].id }, { 1, seen.agent_id })
+end)
