@@ -5,6 +5,7 @@
 -- with a number. Status `waiting`: it ended and will be started again.
 
 local agent_spawn = require "colibri.agent_spawn"
+local ephemeral = require "colibri.ephemeral"
 local json = require "core.json"
 local log = require "colibri.log"
 local script = require "core.script"
@@ -116,6 +117,8 @@ function M.ended(ctx, agent_id, ended)
   end
   if decision and decision.action == "restart" then
     M.schedule(agent_id, decision.delay)
+  elseif decision then
+    ephemeral.ended_later(ctx, agent_id)
   end
   store.changed(agent_id)
   return decision ~= nil or nil, e

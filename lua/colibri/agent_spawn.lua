@@ -3,6 +3,7 @@
 -- A restart is a spawn from what the row remembers: the same agent, its next run.
 
 local core_agent = require "core.agent"
+local ephemeral = require "colibri.ephemeral"
 local err = require "colibri.err"
 local hooks = require "colibri.hooks"
 local json = require "core.json"
@@ -172,6 +173,10 @@ end
 
 -- From the row on: start it, hooks, row.
 local function go(ctx, spawn, planned, event)
+  local env <close>, why = ephemeral.begin(ctx, spawn, event)
+  if not env then
+    return give_up(ctx, spawn, why)
+  end
   local guard <close> = setmetatable({ ctx = ctx, spawn = spawn }, unfinished)
   local handle, e = start(ctx, spawn, planned, event)
   if not handle then

@@ -7,6 +7,7 @@ local agent_spawn = require "colibri.agent_spawn"
 local checked = require "colibri.checked"
 local agent_wait = require "colibri.agent_wait"
 local core_agent = require "core.agent"
+local ephemeral = require "colibri.ephemeral"
 local err = require "colibri.err"
 local json = require "core.json"
 local restart = require "colibri.agent_restart"
@@ -128,6 +129,7 @@ function Agents:stop(agent_id, grace)
   if not known then
     local waited = row.status == "waiting" and restart.cancel(ctx, agent_id)
     if waited then
+      ephemeral.ended(ctx, agent_id)
       return self:get(agent_id)
     end
     return nil, err.new("AgentNotRunning", "agent '%s' is not running (status %s)", agent_id, row.status)
@@ -146,6 +148,7 @@ function Agents:stop(agent_id, grace)
   if not ok then
     return nil, e
   end
+  ephemeral.ended(ctx, agent_id)
   return self:get(agent_id)
 end
 

@@ -6,6 +6,7 @@ local agents = require "colibri.agents"
 local clock = require "core.clock"
 local context = require "colibri.context"
 local dispatch = require "colibri.dispatch"
+local ephemeral = require "colibri.ephemeral"
 local err = require "colibri.err"
 local explain = require "colibri.explain"
 local fs = require "core.fs"
@@ -136,6 +137,9 @@ local function start()
   local ctx = context.internal(scripts.current(), "agents")
   agent_restart.setup(function() return context.internal(scripts.current(), "restart") end)
   ok, e = agent_watch.adopt(ctx)
+  if ok then
+    ok, e = ephemeral.resume(ctx)
+  end
   if not ok then
     return nil, e
   end

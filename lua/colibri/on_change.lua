@@ -42,6 +42,18 @@ function actions.signal(_, row, agents)
   return failed, last
 end
 
+-- One after the other, so that not all are away at the same time.
+function actions.restart(ctx, _, agents)
+  local failed, last = 0, nil
+  for _, agent_id in ipairs(agents) do
+    local ok, e = ctx.agents:restart(agent_id)
+    if not ok then
+      failed, last = failed + 1, e
+    end
+  end
+  return failed, last
+end
+
 function actions.hook(ctx, row, agents, diff)
   local ok, e = hooks.run(ctx.gen, "env_changed", ctx, { tenant_id = row.tenant_id, jail_root = row.jail_root_path,
     added = diff.added, removed = diff.removed, changed = diff.changed, agents = agents })

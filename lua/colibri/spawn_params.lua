@@ -15,6 +15,7 @@ local COMMON = {
     help = "root of the jail as the host sees it; with it .env is provisioned" },
   { "provision", "enum", values = { "after", "before" }, default = "after",
     help = "write .env after the start, or before the agent may run" },
+  { "ephemeral", "boolean", requires = "jail_root", help = "remove .env when the agent has ended" },
   { "restart", "enum", values = { "never", "on-failure", "always" }, default = "never",
     help = "start it again when it has ended" },
   { "restart_delay", "number", min = 0.01, max = 3600, metavar = "SECONDS", requires = "restart",

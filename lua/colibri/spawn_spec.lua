@@ -11,7 +11,7 @@ local sys = require "core.sys"
 local M = {}
 
 -- What `spec` holds besides the columns.
-local KEPT = { "system_prompt", "args", "provision", "ready", "restart_options" }
+local KEPT = { "system_prompt", "args", "provision", "ready", "restart_options", "ephemeral" }
 
 local function restart_options(args)
   return { delay = args.restart_delay, tries = args.restart_tries, window = args.restart_window,
@@ -41,7 +41,8 @@ function M.new(ctx, args)
   local spawn = { agent_id = sys.uuid(), run = 1, provider = args.provider, model = args.model,
     session_id = args.session_id, system_prompt = args.system_prompt, args = args.arg or {},
     jail_name = args.jail_name, jail_root = args.jail_root, provision = args.provision,
-    restart = args.restart or "never", restart_options = restart_options(args), ready = rule }
+    restart = args.restart or "never", restart_options = restart_options(args), ready = rule,
+    ephemeral = args.ephemeral or nil }
   spawn.session_id = spawn.session_id or "session-" .. spawn.agent_id:sub(1, 8)
   spawn.backend = spawn.jail_name and sys.conf.jail_backend or "none"
   return spawn

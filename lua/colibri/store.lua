@@ -115,6 +115,14 @@ DROP TABLE agents;
 ALTER TABLE agents_new RENAME TO agents;
 CREATE INDEX agents_by_status ON agents (status);
 ]],
+  -- what is to be removed when an agent has ended: ephemeral.lua
+  [[
+CREATE TABLE ephemeral (
+  agent_id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  written INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+]],
 }
 
 --- Open the database and bring its schema up to date.

@@ -6,10 +6,10 @@ local drift = require "colibri.drift"
 local env_record = require "colibri.env_record"
 local err = require "colibri.err"
 local json = require "core.json"
-local log = require "colibri.log"
 local policy = require "colibri.tenant_policy"
 local provision = require "colibri.provision"
 local refresh = require "colibri.refresh"
+local unprovision = require "colibri.unprovision"
 
 local M = {}
 
@@ -18,8 +18,6 @@ Tenants.__index = Tenants
 
 local COLUMNS = [[tenant_id, jail_root_path, collection_id, status, env_owner, created_at, updated_at,
   provisioned_at, last_result, last_error, policy, interval, on_change, signal]]
-
-local UNPROVISIONED = json.ordered { "tenant_id", "result", "env", "status" }
 
 --- The tenants as a request may see and change them: `ctx.tenants`.
 function M.bind(ctx)
@@ -137,31 +135,6 @@ function Tenants:register(args)
   end)
 end
 
--- Remove the tenant's .env, contained; or only look whether it is there.
--- "removed", "absent", "present", or nil, err.
-local function purge_env(ctx, row, dry_run)
-  local root <close>, e = ctx.fs.open(ctx.conf.jail_root_base, row.jail_root_path)
-  if not root then
-    if e.code == "TargetMissing" then
-      return "absent"
-    end
-    return nil, e
-  end
-  local removed
-  if dry_run then
-    removed, e = root:stat(".env")
-    if not removed and e.code == "NotFound" then
-      return "absent"
-    end
-    return removed and "present", e
-  end
-  removed, e = root:unlink(".env")
-  if removed == nil then
-    return nil, e
-  end
-  return removed and "removed" or "absent"
-end
-
 --- Delete a tenant; one that is not there is fine. Waits for the commit.
 -- @return { tenant_id, deleted, env = "kept|removed|absent" } | nil, err
 function Tenants:delete(tenant_id, purge)
@@ -172,7 +145,7 @@ function Tenants:delete(tenant_id, purge)
   end
   local env = "kept"
   if row and purge then
-    env, e = purge_env(self.ctx, row)
+    env, e = unprovision.purge(self.ctx, row)
     if not env then
       return nil, e
     end
@@ -237,50 +210,7 @@ end
 -- @return { tenant_id, result = "unprovisioned|unchanged|dry-run", env = "removed|absent|present", status } | nil,
 --   err(TenantNotFound, TargetEscapesRoot, NotRegular, ...)
 function Tenants:unprovision(tenant_id, dry_run)
-  local ctx = self.ctx
-  if dry_run and ctx.dry_run then
-    -- Nothing of this ctx writes, so the whole way can be gone, to its end.
-    local before = self:get(tenant_id)
-    local out, why = self:unprovision(tenant_id)
-    if out then
-      out.result, out.env, out.status = "dry-run", out.env == "removed" and "present" or out.env, before.status
-    end
-    return out, why
-  end
-  local _ <close> = provision.turn(tenant_id)
-  local row, e = self:get(tenant_id)
-  local env
-  if row then
-    env, e = purge_env(ctx, row, dry_run)
-  end
-  if not env then
-    return nil, e
-  end
-  local result = dry_run and "dry-run" or (env == "removed" or row.status == "active") and "unprovisioned" or
-    "unchanged"
-  ctx.audit:subject(tenant_id, { env = env })
-  if result == "unprovisioned" then
-    local at = now()
-    local ok
-    ok, e = ctx.db:write(function(tx)
-      local done, why = env_record.forget(tx, tenant_id)
-      if done then
-        done, why = tx:exec([[UPDATE tenants SET status = 'provisioned', provisioned_at = NULL, last_result = ?,
-          last_error = NULL, updated_at = ? WHERE tenant_id = ?]], result, at, tenant_id)
-      end
-      if done then
-        done, why = ctx.audit:row(tx, result)
-      end
-      return done, why
-    end)
-    if not ok then
-      return nil, e
-    end
-    log.info("provision", "tenant env removed", { tenant = tenant_id, env = env })
-    refresh.notify()
-  end
-  return setmetatable({ tenant_id = tenant_id, result = result, env = env,
-    status = dry_run and row.status or "provisioned" }, UNPROVISIONED)
+  return unprovision.run(self.ctx, tenant_id, dry_run)
 end
 
 -- In the tenant's turn, as file and row do not fit while they are written.

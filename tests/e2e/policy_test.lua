@@ -206,3 +206,24 @@ t.test("signal: to the agents that run in the jail, also those of an earlier dae
   t.eq(heard "other", 0, "another jail's agent")
   t.eq(#d:call("list-agents"), 3, "all go on")
 end)
+
+t.test("restart: the jail's agents run anew and read the new values", function()
+  local d <close> = daemon "A=1\n"
+  t.ok(d:call("provision-tenant", { tenant_id = "t" }))
+  t.ok(policy(d, { on_change = "restart" }))
+  local script = ("cat %s/%s >>%s/seen; exec sleep 60"):format(d.dir, ENV, d.dir)
+  local agents = {}
+  for i = 1, 2 do
+    agents[i] = t.ok(spawn(d, { model = "/bin/sh", arg = { "-c", script } })).agent_id
+  end
+  t.eventually(function() return d:read "seen" == "A=1\nA=1\n" end)
+  d:tree { ["vault/t.env"] = "A=2\n" }
+  local done = t.ok(d:call("provision-tenant", { tenant_id = "t" }))
+  t.eq(done.action, { action = "restart", agents = 2, failed = 0 })
+  t.eventually(function() return d:read "seen" == "A=1\nA=1\nA=2\nA=2\n" end)
+  for _, agent_id in ipairs(agents) do
+    local row = d:call("get-agent", { agent_id = agent_id })
+    t.eq({ row.status, row.run }, { "running", 2 })
+  end
+  t.eq(t.ok(d:call("provision-tenant", { tenant_id = "t" })).action, nil)
+end)

@@ -58,7 +58,7 @@
 ---@field last_error? string of the last provision
 ---@field policy "on-spawn"|"interval"|"manual" when `.env` is written
 ---@field interval? integer seconds, of policy `interval`
----@field on_change "none"|"signal"|"hook" what happens when values have changed
+---@field on_change "none"|"signal"|"restart"|"hook" what happens when values have changed
 ---@field signal? string its name, of `on_change` `signal`
 ---@field change? "created"|"updated"|"unchanged" after `register` and `set_policy`
 
@@ -67,7 +67,7 @@
 ---@field tenant_id string its name
 ---@field policy? "on-spawn"|"interval"|"manual" when `.env` is written
 ---@field interval? integer seconds, with policy `interval`
----@field on_change? "none"|"signal"|"hook" what happens when values have changed
+---@field on_change? "none"|"signal"|"restart"|"hook" what happens when values have changed
 ---@field signal? "HUP"|"INT"|"QUIT"|"TERM"|"USR1"|"USR2" of `on_change` `signal`
 
 ---what a tenant's agents got to know of a change
