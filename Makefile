@@ -27,10 +27,12 @@ ifeq ($(shell uname -s),FreeBSD)
 SERVICE	= scripts/rc.d/colibri_daemon
 SERVICE_MODE = 555
 servicedir = $(PREFIX)/etc/rc.d
+pkgconfigdir = $(PREFIX)/libdata/pkgconfig
 else
 SERVICE	= scripts/systemd/colibri-daemon.service
 SERVICE_MODE = 644
 servicedir = $(PREFIX)/lib/systemd/system
+pkgconfigdir = $(PREFIX)/lib/pkgconfig
 endif
 
 # Debian and FreeBSD name Lua's pkg-config file differently.
@@ -172,12 +174,12 @@ install: all
 	install -m 755 $(BUILD)/colibri-agent-shim $(DESTDIR)$(libexecdir)
 	install -m 644 $(LIB) $(SHLIB) $(DESTDIR)$(libdir)
 	ln -sf $(notdir $(SHLIB)) $(DESTDIR)$(libdir)/libcolibri.so
-	install -d $(DESTDIR)$(libdir)/lua/5.4 $(DESTDIR)$(libdir)/pkgconfig
+	install -d $(DESTDIR)$(libdir)/lua/5.4 $(DESTDIR)$(pkgconfigdir)
 	ln -sf ../../$(notdir $(SHLIB)) $(DESTDIR)$(libdir)/lua/5.4/colibri.so
 	install -m 644 core/colibri.h $(DESTDIR)$(includedir)
 	sed 's,@PREFIX@,$(PREFIX),; s,@VERSION@,$(VERSION),; s,@PC@,$(PC),' \
-		core/colibri.pc.in >$(DESTDIR)$(libdir)/pkgconfig/colibri.pc
-	chmod 644 $(DESTDIR)$(libdir)/pkgconfig/colibri.pc
+		core/colibri.pc.in >$(DESTDIR)$(pkgconfigdir)/colibri.pc
+	chmod 644 $(DESTDIR)$(pkgconfigdir)/colibri.pc
 	for d in $$(find lua hooks scripts -type d) docs docs/api; do \
 		install -d $(DESTDIR)$(sharedir)/$$d || exit 1; done
 	for f in $$(find lua hooks -type f) $$(find scripts -name '*.lua') \
@@ -201,7 +203,8 @@ uninstall:
 	rm -f $(patsubst %,$(DESTDIR)$(bindir)/%,colibri colibri-run \
 		colibri-test-agent) $(DESTDIR)$(sbindir)/colibri-daemon \
 		$(patsubst %,$(DESTDIR)$(libdir)/%,libcolibri.a libcolibri.so \
-		$(notdir $(SHLIB)) lua/5.4/colibri.so pkgconfig/colibri.pc) \
+		$(notdir $(SHLIB)) lua/5.4/colibri.so) \
+		$(DESTDIR)$(pkgconfigdir)/colibri.pc \
 		$(DESTDIR)$(includedir)/colibri.h \
 		$(DESTDIR)$(servicedir)/$(notdir $(SERVICE))
 	rm -rf $(DESTDIR)$(sharedir) $(DESTDIR)$(libexecdir)
