@@ -24,7 +24,8 @@
 -- and tests only); of all others tests/check/api_args_test.lua makes wrong calls.
 --
 -- Types: { "Name", "what it is", fields = { { "field?: type", "what" }, ... } };
--- `options = true` when unknown fields raise. Plain values: { "fs.name: type", "what" }.
+-- `options = true` when unknown fields raise, `also = "Other"` for the fields of
+-- another. Plain values: { "fs.name: type", "what" }.
 local part = ... -- loads docs/api/NAME.lua
 
 return {

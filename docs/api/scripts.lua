@@ -81,7 +81,7 @@ time of its next refresh, in seconds after the last try, or nil for never]] },
       "steps", type = "Step", site = "steps/NAME.lua", stock = "scripts/steps/",
       about = "a step of a proof; runs in `colibri-run`",
       fields = {
-        { "run: fun(ctx: Ctx, proof: table): any", "true; `\"skip\", why`; or `nil, err`. `proof` holds the options and facts that steps share",
+        { "run: fun(ctx: ProofCtx, proof: table): any", "true; `\"skip\", why`; or `nil, err`. `proof` holds the options and facts that steps share",
           waits = true },
       },
     },

@@ -103,6 +103,11 @@ local function add_type(model, file, entry)
   end
   local record = { name = name, text = one_line(entry[2]), alias = entry.alias, options = entry.options,
     array = entry.array, common = entry.common, fields = {}, file = file }
+  local also = entry.also and model.types[entry.also]
+  if entry.also and not also then
+    problem(model, file, "type '%s': '%s' must be described in front of it", name, entry.also)
+  end
+  table.move(also and also.fields or {}, 1, also and #also.fields or 0, 1, record.fields)
   for _, item in ipairs(entry.fields or {}) do
     local f = M.field(item[1])
     if f then

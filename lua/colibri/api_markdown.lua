@@ -16,12 +16,18 @@ local function code(text)
   return "`" .. text .. "`"
 end
 
+-- How a heading is linked to.
+local function anchor(title)
+  return (title:lower():gsub("[^%w%- ]", ""):gsub(" ", "-"))
+end
+
 -- "`A`, `B` or any of [Files](...)"
 local function failures(model, f)
   local out = {}
   for _, word in ipairs(f.errors) do
     local group = word:match("^@(.+)$")
-    out[#out + 1] = group and ("any of [%s](PROTOCOL.md#error-codes)"):format(model.groups[group].title) or code(word)
+    local title = group and model.groups[group].title
+    out[#out + 1] = group and ("any of [%s](PROTOCOL.md#%s)"):format(title, anchor(title)) or code(word)
   end
   return table.concat(out, ", ")
 end

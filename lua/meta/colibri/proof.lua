@@ -19,7 +19,7 @@ function proof.usage(program, spec) end
 function proof.options(spec, words) end
 
 ---a comment line of the report
----@param ctx colibri.Ctx
+---@param ctx colibri.ProofCtx
 ---@param fmt string
 ---@param ... any
 function proof.note(ctx, fmt, ...) end
@@ -27,7 +27,7 @@ function proof.note(ctx, fmt, ...) end
 ---asks the daemon at `proof.socket`
 ---Fails with @client.
 ---@async
----@param ctx colibri.Ctx
+---@param ctx colibri.ProofCtx
 ---@param proof table
 ---@param request table
 ---@return any
@@ -36,7 +36,7 @@ function proof.request(ctx, proof, request) end
 
 ---absolute path of a program of colibri
 ---Fails with ProgramNotFound.
----@param ctx colibri.Ctx
+---@param ctx colibri.ProofCtx
 ---@param name string
 ---@return string?
 ---@return colibri.Error? err
@@ -44,7 +44,7 @@ function proof.program(ctx, name) end
 
 ---the proof's scratch directory, made when it is first asked for
 ---Fails with @files.
----@param ctx colibri.Ctx
+---@param ctx colibri.ProofCtx
 ---@param proof table
 ---@return string?
 ---@return colibri.Error? err
@@ -52,7 +52,7 @@ function proof.scratch(ctx, proof) end
 
 ---makes directories below a path, 0700 unless told
 ---Fails with @files.
----@param ctx colibri.Ctx
+---@param ctx colibri.ProofCtx
 ---@param below string
 ---@param names string[]
 ---@param mode? integer
@@ -63,7 +63,7 @@ function proof.mkdirs(ctx, below, names, mode) end
 ---tries `fn` until it gives something true, or an error whose code is not in `retry`
 ---Fails with DeadlineExceeded.
 ---@async
----@param ctx colibri.Ctx
+---@param ctx colibri.ProofCtx
 ---@param seconds number
 ---@param what string
 ---@param fn function
@@ -74,7 +74,7 @@ function proof.poll(ctx, seconds, what, fn, retry) end
 
 ---runs steps in order, then the clean-up, whatever happened; prints TAP; 0 when all went well
 ---@async
----@param ctx colibri.Ctx
+---@param ctx colibri.ProofCtx
 ---@param proof table
 ---@param names string[]
 ---@param cleanup string
@@ -84,7 +84,7 @@ function proof.run(ctx, proof, names, cleanup, next_signal) end
 
 ---`run` that listens to the process's own signals
 ---@async
----@param ctx colibri.Ctx
+---@param ctx colibri.ProofCtx
 ---@param proof table
 ---@param names string[]
 ---@param cleanup string

@@ -1,7 +1,18 @@
 -- Made by `make docs` from docs/api.lua: edit that.
 ---@meta _
 
----the door to effects
+---what every `ctx` has
+---@class (exact) colibri.BaseCtx
+---@field fs colibri.fs files
+---@field proc colibri.proc programs
+---@field task colibri.task waiting
+---@field clock colibri.clock time
+---@field json colibri.json JSON
+---@field sys colibri.sys facts
+---@field conf table<string, string|number> the settings in force, by the names of `colibri status --full`; read-only
+---@field log colibri.log the log
+
+---the door to effects, in the daemon
 ---@class (exact) colibri.Ctx
 ---@field fs colibri.fs files
 ---@field proc colibri.proc programs
@@ -11,23 +22,35 @@
 ---@field sys colibri.sys facts
 ---@field conf table<string, string|number> the settings in force, by the names of `colibri status --full`; read-only
 ---@field log colibri.log the log
----@field tenants? colibri.Tenants tenants; not in proofs
----@field agents? colibri.Agents agents; not in proofs
----@field vault? colibri.Vault the vault; not in proofs
----@field audit? colibri.Audit the audit; not in proofs
----@field db? colibri.db the store; not in proofs
----@field peer? colibri.Peer who asked; not in proofs
----@field command? string name of the command; not in proofs
----@field access? "read"|"change" what the command may; not in proofs
----@field request_id? integer number of the request; not in proofs
----@field gen? table the generation of scripts that serves this request: for the shipped commands, may change
----@field host? table the daemon itself: for the shipped commands, may change
+---@field tenants colibri.Tenants tenants
+---@field agents colibri.Agents agents
+---@field vault colibri.Vault the vault
+---@field audit colibri.Audit the audit
+---@field db colibri.db the store
+---@field peer colibri.Peer who asked
+---@field command string name of the command
+---@field access "read"|"change" what the command may
+---@field request_id integer number of the request
+---@field gen table the generation of scripts that serves this request: for the shipped commands, may change
+---@field host table the daemon itself: for the shipped commands, may change
 ---@field bw? table what `vault/bw` is made of: in vault adapters only, may change
----@field out? fun(text: string): boolean writes to the terminal; in proofs only
----@field err? fun(text: string): boolean writes to the terminal's error stream; in proofs only
----@field is_tty? boolean whether there is a terminal; in proofs only
----@field client? colibri.client connections to a daemon; in proofs only
----@field script? fun(kind: string, name: string): table a script of the overlay, else `nil, err`; in proofs only
+---@field dry_run? boolean true in a dry run
+
+---the same in proofs and their steps
+---@class (exact) colibri.ProofCtx
+---@field fs colibri.fs files
+---@field proc colibri.proc programs
+---@field task colibri.task waiting
+---@field clock colibri.clock time
+---@field json colibri.json JSON
+---@field sys colibri.sys facts
+---@field conf table<string, string|number> the settings in force, by the names of `colibri status --full`; read-only
+---@field log colibri.log the log
+---@field out fun(text: string): boolean writes to the terminal
+---@field err fun(text: string): boolean writes to the terminal's error stream
+---@field is_tty boolean whether there is a terminal
+---@field client colibri.client connections to a daemon
+---@field script fun(kind: string, name: string): table a script of the overlay, else `nil, err`
 
 ---an expected failure: the second result after nil. A plain table with `code` and `message` will do
 ---@class (exact) colibri.Error

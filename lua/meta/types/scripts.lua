@@ -94,7 +94,7 @@
 ---@field api integer API level it is written for: 1
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
----@field run fun(ctx: colibri.Ctx, proof: table): any true; `"skip", why`; or `nil, err`. `proof` holds the options and facts that steps share
+---@field run fun(ctx: colibri.ProofCtx, proof: table): any true; `"skip", why`; or `nil, err`. `proof` holds the options and facts that steps share
 
 ---What stock() returns: the shipped script that this file shadows.
 ---@return any
