@@ -20,7 +20,7 @@ end
 
 -- Backticks are for the pages.
 local function plain(s)
-  return (s:gsub("`", ""):gsub("%*%*", ""))
+  return (s:gsub("`", ""):gsub("%*%*", ""):gsub("%[(.-)%]%(.-%)", "%1"))
 end
 
 local function paragraph(out, s)
