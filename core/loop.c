@@ -53,6 +53,7 @@ struct loop {
 	struct queue batch;		/* what the running stage works on */
 	double now;			/* 0: not read in this turn */
 	uint64_t turn;
+	bool shared;			/* others wait: see loop_share() */
 	struct loop_sig *sigs;
 };
 
@@ -148,8 +149,8 @@ loop_run_stage(struct loop *l, enum loop_stage stage, double begin)
 			d->cb(d->arg);
 			after = loop_now_fresh(l);
 			/* task.c tells about tasks, and knows more. */
-			if (after - before > SLOW_SECONDS &&
-			    stage != LOOP_TASKS)
+			if (l->shared && stage != LOOP_TASKS &&
+			    after - before > SLOW_SECONDS)
 				log_warn("loop", "a callback of stage %s took "
 				    "%.3f s", names[stage], after - before);
 		}
@@ -180,6 +181,18 @@ loop_end_cb(evutil_socket_t fd, short what, void *arg)
 	l->in_stages = false;
 	l->now = 0;
 	l->turn++;
+}
+
+void
+loop_share(struct loop *l)
+{
+	l->shared = true;
+}
+
+bool
+loop_is_shared(const struct loop *l)
+{
+	return l->shared;
 }
 
 uint64_t

@@ -1,8 +1,8 @@
 /*
  * loop.h - the event loop: libevent's base plus "at the end of this turn".
  *
- * One loop per host, one thread. Callbacks must not block; one that takes
- * longer than 50 ms is reported in the log. A loop may sit on an event base
+ * One loop per host, one thread. Callbacks must not block; on a loop that others
+ * wait for (loop_share) one that takes longer than 50 ms is reported in the log. A loop may sit on an event base
  * that an embedding program owns.
  */
 #ifndef COLIBRI_LOOP_H
@@ -30,6 +30,11 @@ void loop_stop(struct loop *l);
 
 /* Run one turn: wait for events at most `timeout` seconds (< 0: for ever). */
 void loop_turn(struct loop *l, double timeout);
+
+/* From here on others wait for this loop: what keeps it busy is worth a warning.
+ * A program of one person (the CLI, a proof) lets nobody else wait. */
+void loop_share(struct loop *l);
+bool loop_is_shared(const struct loop *l);
 
 /* Stages of a turn's end, run in this order once the ready callbacks of the
  * turn are done: tasks run, the store commits, replies are written. A deferred

@@ -446,6 +446,7 @@ server_serve(struct server *s)
 {
 	if (event_add(s->accept_ev, NULL) != 0)
 		log_fatal("server", "cannot watch the socket");
+	loop_share(vm_loop(s->vm));
 	log_info("server", "listening on %s", s->path);
 }
 

@@ -173,7 +173,7 @@ task_slice_end(struct tasks *ts, struct task *t, bool suspended)
 	double now = coarse_now(), took = now - ts->slice_begin;
 
 	ts->slice_begin = now;
-	if (took > SLOW_SECONDS) {
+	if (took > SLOW_SECONDS && loop_is_shared(vm_loop(ts->vm))) {
 		if (ts->late[0] == '\0' && suspended)
 			place(t->inner != NULL ? t->inner : t->co, ts->late,
 			    sizeof(ts->late));
