@@ -107,6 +107,24 @@ lscript_load(lua_State *L)
 }
 
 /*
+ * script.compile(text, chunkname, env) -> function | nil, err(ScriptSyntax):
+ * text only, never a binary chunk.
+ */
+static int
+lscript_compile(lua_State *L)
+{
+	size_t len;
+	const char *text = luaL_checklstring(L, 1, &len);
+	const char *chunkname = lx_checkstr(L, 2);
+	struct err e = ERR_INIT;
+
+	lx_checknargs(L, 3);
+	luaL_checktype(L, 3, LUA_TTABLE);
+	return vm_load(L, text, len, chunkname, 3, &e) == 0 ? 1 :
+	    lx_fail(L, &e);
+}
+
+/*
  * script.call(fn, ...) -> results | nil, err: the protected call of loading
  * code; nothing inside can wait. err has `where` and `traceback`.
  */
@@ -199,6 +217,7 @@ luaopen_core_script(lua_State *L)
 	static const luaL_Reg funcs[] = {
 		{ "scan", lscript_scan },
 		{ "load", lscript_load },
+		{ "compile", lscript_compile },
 		{ "call", lscript_call },
 		{ "try", lscript_try },
 		{ "where", lscript_where },

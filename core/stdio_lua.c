@@ -1,5 +1,5 @@
 /*
- * stdio_lua.c - core.stdio: stdout, stderr and the terminal's width.
+ * stdio_lua.c - core.stdio: stdin, stdout, stderr and the terminal.
  *
  * For the library modules of colibri and colibri-run; scripts get the effects
  * of `ctx` and not this.
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -76,18 +77,74 @@ stdio_width(void)
 	return ws.ws_col;
 }
 
+/* stdio.read() -> string | nil at the end: what is there next, up to 4 KiB.
+ * Blocks the whole program: for a client that does nothing else. */
+static int
+lstdio_read(lua_State *L)
+{
+	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
+	char buf[4096];
+	ssize_t n;
+
+	lx_checknargs(L, 0);
+	for (;;) {
+		n = read(STDIN_FILENO, buf, sizeof(buf));
+		if (n >= 0)
+			break;
+		if (errno == EAGAIN)
+			poll(&pfd, 1, -1);
+		else if (errno != EINTR)
+			break;
+	}
+	if (n <= 0)
+		lua_pushnil(L);
+	else
+		lua_pushlstring(L, buf, (size_t)n);
+	return 1;
+}
+
+/* stdio.raw(on) -> whether stdin is a terminal: with on keys come one by one,
+ * unechoed, ^C among them; without, as they did before */
+static int
+lstdio_raw(lua_State *L)
+{
+	static struct termios before;
+	static bool is_raw;
+	bool on = lua_toboolean(L, 1);
+	struct termios t;
+
+	lx_checknargs(L, 1);
+	if (on && !is_raw && tcgetattr(STDIN_FILENO, &before) == 0) {
+		t = before;
+		t.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG | IEXTEN);
+		t.c_iflag &= ~(tcflag_t)(IXON | ICRNL);
+		t.c_cc[VMIN] = 1;
+		t.c_cc[VTIME] = 0;
+		is_raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &t) == 0;
+	} else if (!on && is_raw) {
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+		is_raw = false;
+	}
+	lua_pushboolean(L, isatty(STDIN_FILENO));
+	return 1;
+}
+
 int
 luaopen_core_stdio(lua_State *L)
 {
 	static const luaL_Reg funcs[] = {
 		{ "out", lstdio_out },
 		{ "err", lstdio_err },
+		{ "read", lstdio_read },
+		{ "raw", lstdio_raw },
 		{ NULL, NULL }
 	};
 
 	luaL_newlib(L, funcs);
 	lua_pushboolean(L, isatty(STDOUT_FILENO));
 	lua_setfield(L, -2, "is_tty");
+	lua_pushboolean(L, isatty(STDIN_FILENO));
+	lua_setfield(L, -2, "stdin_is_tty");
 	lua_pushinteger(L, stdio_width());
 	lua_setfield(L, -2, "width");
 	return 1;

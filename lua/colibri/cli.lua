@@ -172,6 +172,23 @@ function Cli:completion(shell, more)
   return self:out(make(commands))
 end
 
+-- `console [--write]`
+function Cli:console(words)
+  local write = false
+  for i = 2, #words do
+    if words[i] == "--help" or words[i] == "-h" then
+      return self:out("usage: colibri console [--write]\n")
+    elseif words[i] ~= "--write" then
+      local e = err.new("Usage", "unexpected argument: '%s'", words[i])
+      e.usage = "console [--write]"
+      return self:fail("console", e)
+    end
+    write = true
+  end
+  local status, e = require("colibri.cli_console").run { socket = self.socket, write = write, stdio = self.stdio }
+  return status or self:fail("console", e)
+end
+
 function Cli:version()
   return self:out(("colibri %s (protocol %d, api %d)\n"):format(sys.version, sys.protocol, sys.api))
 end
@@ -284,6 +301,8 @@ function M.run(argv, stdio)
     return self:help_api(words[3])
   elseif verb == "help" then
     return self:help((words[2] == "--help" or words[2] == "-h") and true or words[2] or true)
+  elseif verb == "console" then
+    return self:console(words)
   elseif verb == "completion" then
     return self:completion(words[2], words[3])
   elseif verb == nil then

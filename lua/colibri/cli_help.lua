@@ -9,6 +9,7 @@ local M = {}
 M.BUILTINS = {
   { "help [VERB]", "this overview, or the help of one verb" },
   { "help api [NAME]", "what a script may use, or one name of that" },
+  { "console [--write]", "a Lua prompt inside the daemon" },
   { "completion bash|zsh|fish", "a completion script for the shell" },
   { "version", "version of this program" },
 }

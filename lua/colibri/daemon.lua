@@ -4,6 +4,7 @@ local agent_watch = require "colibri.agent_watch"
 local agent_restart = require "colibri.agent_restart"
 local agents = require "colibri.agents"
 local clock = require "core.clock"
+local console = require "colibri.console"
 local context = require "colibri.context"
 local dispatch = require "colibri.dispatch"
 local ephemeral = require "colibri.ephemeral"
@@ -129,8 +130,8 @@ local function start()
   end
   local vault = vaults.new { gen = scripts.current, ctx = context.internal(scripts.current(), "vault") }
   local started = clock.now()
-  local host = { reload = M.reload, describe = scripts.describe, explain = explain.run, started = started,
-    count_agents = agents.count, vault = vault }
+  local host = { reload = M.reload, describe = scripts.describe, explain = explain.run, console = console.eval,
+    started = started, count_agents = agents.count, vault = vault }
   context.setup { db = db, vault = vault, host = setmetatable({}, { __index = host, __newindex = function(_, key)
     error("ctx.host." .. tostring(key) .. " is read-only", 2)
   end, __metatable = false }) }

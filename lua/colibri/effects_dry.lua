@@ -71,17 +71,18 @@ local function tracked_task(tasks)
   return out
 end
 
--- Its own values; then the real ctx.
-local VALUES = {}
-local meta = {
-  __index = function(ctx, key)
-    return rawget(ctx, VALUES)[key]
-  end,
-  __newindex = function(_, key)
-    error("ctx." .. tostring(key) .. " is read-only", 2)
-  end,
-  __metatable = false,
-}
+-- A ctx of these values; they, and the real ctx behind them, are out of reach.
+local function ctx_of(values)
+  return setmetatable({}, {
+    __index = function(_, key)
+      return values[key]
+    end,
+    __newindex = function(_, key)
+      error("ctx." .. tostring(key) .. " is read-only", 2)
+    end,
+    __metatable = false,
+  })
+end
 
 local function host_of(real, report)
   return setmetatable({ reload = function()
@@ -133,7 +134,7 @@ function M.new(ctx, extra)
       status = function() return ctx.vault:status() end },
     host = ctx.host and host_of(ctx.host, report),
   }, { __index = ctx })
-  run.ctx = setmetatable({ [VALUES] = values }, meta)
+  run.ctx = ctx_of(values)
   for _, name in ipairs { "tenants", "agents" } do
     values[name] = instance("colibri." .. name).bind(run.ctx)
   end

@@ -116,7 +116,10 @@ local function drive(self, done)
   local idle, steps = 0, 0
   self.clock:settle()
   while not done() do
-    if self.auto and self.clock:next() then
+    local tasks, waits = core_task.count()
+    if tasks - 1 > waits then
+      self.clock:settle() -- one computes
+    elseif self.auto and self.clock:next() then
       steps = steps + 1
       if steps > STEPS_MAX then
         error("time runs on and on, and what is waited for does not come", 0)

@@ -18,6 +18,15 @@ function script.scan() end
 ---@return colibri.Error? err
 function script.load(path, chunkname, env) end
 
+---a text as a function
+---Fails with ScriptSyntax.
+---@param text string
+---@param chunkname string
+---@param env table
+---@return function?
+---@return colibri.Error? err
+function script.compile(text, chunkname, env) end
+
 ---a protected call in which nothing can wait
 ---Fails with ScriptError.
 ---@param fn function

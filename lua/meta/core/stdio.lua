@@ -3,6 +3,7 @@
 
 ---@class colibri.stdio
 ---@field is_tty boolean whether stdout is a terminal
+---@field stdin_is_tty boolean whether stdin is
 ---@field width integer its columns
 local stdio = {}
 
@@ -15,5 +16,14 @@ function stdio.out(text) end
 ---@param text string
 ---@return boolean
 function stdio.err(text) end
+
+---what comes next on stdin; nil at its end. Blocks the whole program
+---@return string?
+function stdio.read() end
+
+---keys one by one, or as before; whether stdin is a terminal
+---@param on boolean
+---@return boolean
+function stdio.raw(on) end
 
 return stdio
