@@ -171,6 +171,28 @@ lscript_try(lua_State *L)
 	    try_end), n + 1);
 }
 
+/* script.setmetatable(t, mt) -> t: for scripts, as Lua's own but without
+ * finalizers, which run between any two instructions of anybody */
+static int
+lscript_setmetatable(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	luaL_argexpected(L, lua_istable(L, 2) ||
+	    lua_type(L, 2) == LUA_TNIL, 2, "nil or table");
+	lua_settop(L, 2);
+	if (lua_istable(L, 2)) {
+		lua_pushliteral(L, "__gc");
+		if (lua_rawget(L, 2) != LUA_TNIL)
+			return luaL_error(L, "__gc is not for scripts; use a "
+			    "<close> variable");
+		lua_pop(L, 1);
+	}
+	if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
+		return luaL_error(L, "cannot change a protected metatable");
+	lua_setmetatable(L, 1);
+	return 1;
+}
+
 /* script.where(fn) -> "site/hooks/x/y.lua:12": where a function is defined */
 static int
 lscript_where(lua_State *L)
@@ -220,6 +242,7 @@ luaopen_core_script(lua_State *L)
 		{ "compile", lscript_compile },
 		{ "call", lscript_call },
 		{ "try", lscript_try },
+		{ "setmetatable", lscript_setmetatable },
 		{ "where", lscript_where },
 		{ "trace", lscript_trace },
 		{ "traced", lscript_traced },

@@ -32,6 +32,8 @@ type.]],
         { "before?: string[]", "names of hooks of the same event that it must run before" },
         { "after?: string[]", "names of hooks of the same event that it must run after" },
         { [[on_error?: "fail"|"warn"]], "whether a failure ends the event (`fail`, unless told) or is logged only" },
+        { "remember?: boolean",
+          "for `authorize`: it looks at `peer`, `command` and `access` only; if all hooks say so, a yes holds for the connection" },
       },
     },
     {

@@ -76,55 +76,45 @@ local function no_name(conn, request)
   return bad_request("a request names its command in 'cmd'")
 end
 
--- May this peer do this? The hooks of `authorize` decide; see hooks/README.md.
-local function authorize(gen, ctx, command, args)
+-- Keys are commands: gone with their generation.
+local WEAK = { __mode = "k" }
+
+-- May this peer do this? The hooks of `authorize` decide; see hooks/README.md. A
+-- yes holds for the connection when every one of them says `remember`.
+local function authorize(conn, gen, ctx, command, args)
+  local allowed = conn.allowed
+  if not allowed then
+    allowed = setmetatable({}, WEAK)
+    conn.allowed = allowed
+  elseif allowed[command] then
+    return true
+  end
   local ok, e = hooks.run(gen, "authorize", ctx,
     { peer = ctx.peer, command = command.name, access = command.access, args = args })
-  if not ok and e.code == "Refused" then
+  if ok then
+    allowed[command] = true
+    for _, hook in ipairs(gen.hooks.authorize or {}) do
+      if not hook.remember then
+        allowed[command] = nil
+      end
+    end
+  elseif e.code == "Refused" then
     e.code = "Forbidden"
   end
   return ok, e
 end
 
-local function run(conn, request, name)
-  if not name then
-    return no_name(conn, request)
-  end
-  conn.id = request.id
-  if request.trace ~= nil then
-    conn.trace = request.trace == true
-  end
-  -- What is left are the parameters.
-  request.cmd, request.id, request.trace = nil, nil, nil
-  local command, gen = scripts.command(name)
-  if not command then
-    return nil, err.new("UnknownCommand", "no command '%s'", name)
-  end
-  last_request = last_request + 1
-  conn.cancel_on_close = command.access == "read"
-  local ctx = context.request(gen, conn, command, last_request)
-  conn.ctx = ctx
-  local args, e = command.check(request, request)
-  local ok = args
-  local dry <close> = ok and args.dry_run == true and command.access == "change" and effects_dry.new(ctx) or nil
-  if dry then
-    ctx = dry.ctx
-    conn.ctx = ctx
-  end
-  if ok then
-    ok, e = authorize(gen, ctx, command, args)
-  end
+-- Ask, run, and tell the audit log.
+local function perform(conn, gen, ctx, command, args)
+  local ok, e = authorize(conn, gen, ctx, command, args)
   if not ok then
     if command.access == "change" then
-      ctx.audit:finish(args or {}, e.code)
+      ctx.audit:finish(args, e.code)
     end
-    return nil, e, dry and dry.effects
+    return nil, e
   end
   if command.timeout then
     task.deadline(command.timeout)
-  end
-  if args.dry_run ~= nil and command.dry_run_added then
-    args.dry_run = nil -- the command itself knows nothing of it
   end
   local data
   data, e = command.run(ctx, args)
@@ -134,7 +124,54 @@ local function run(conn, request, name)
   if data == nil and e == nil then
     e = err.new("ScriptError", "command '%s' returned nothing", command.name)
   end
-  return data, e, dry and dry.effects
+  return data, e
+end
+
+local function dry_run(conn, gen, ctx, command, args)
+  local dry <close> = effects_dry.new(ctx)
+  conn.ctx = dry.ctx
+  if command.dry_run_added then
+    args.dry_run = nil -- the command itself knows nothing of it
+  end
+  local data, e = perform(conn, gen, dry.ctx, command, args)
+  return data, e, dry.effects
+end
+
+local function run(conn, request, name)
+  if not name then
+    return no_name(conn, request)
+  end
+  -- What is left in the request are the parameters.
+  request.cmd = nil
+  if request.id ~= nil then
+    conn.id, request.id = request.id, nil
+  end
+  if request.trace ~= nil then
+    conn.trace, request.trace = request.trace == true, nil
+  end
+  local command, gen = scripts.command(name)
+  if not command then
+    return nil, err.new("UnknownCommand", "no command '%s'", name)
+  end
+  last_request = last_request + 1
+  local change = command.access == "change"
+  conn.cancel_on_close = not change
+  local ctx = context.request(gen, conn, command, last_request)
+  conn.ctx = ctx
+  local args, e = command.check(request, request)
+  if not args then
+    if change then
+      ctx.audit:finish({}, e.code)
+    end
+    return nil, e
+  end
+  if change and args.dry_run then
+    return dry_run(conn, gen, ctx, command, args)
+  end
+  if args.dry_run ~= nil and command.dry_run_added then
+    args.dry_run = nil
+  end
+  return perform(conn, gen, ctx, command, args)
 end
 
 -- One table for all replies that tell success: server.c has written one out

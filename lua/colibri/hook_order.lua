@@ -69,7 +69,7 @@ end
 --- Order the hooks of one event.
 -- @param event string
 -- @param hooks table: name -> script
--- @return list of { name, run, on_error, summary } | nil, err(BadScript)
+-- @return list of { name, run, on_error, summary, remember } | nil, err(BadScript)
 function M.sort(event, hooks)
   local names = sorted_names(hooks)
   local first, e = constraints(event, hooks, names)
@@ -87,7 +87,8 @@ function M.sort(event, hooks)
       if ready then
         done[name], progressed = true, true
         local def = hooks[name]
-        list[#list + 1] = { name = name, run = def.run, on_error = def.on_error or "fail", summary = def.summary }
+        list[#list + 1] = { name = name, run = def.run, on_error = def.on_error or "fail", summary = def.summary,
+          remember = def.remember }
         break
       end
     end

@@ -7,6 +7,8 @@
 -- with file and line, so a typo is never nil. It contains accidents; enemies
 -- are contained by jails (docs/SECURITY.md).
 
+local script = require "core.script"
+
 local M = {}
 
 local FUNCTIONS = {
@@ -80,23 +82,6 @@ local function undeclared(_, name)
   error(("assignment to undeclared name '%s'; use local"):format(tostring(name)), 2)
 end
 
--- The results of a pcall; its error belongs to the script that called.
-local function relay(ok, ...)
-  if not ok then
-    local e = ...
-    error(e, type(e) == "string" and e:match("^[^\n]-:%d+: ") and 0 or 2)
-  end
-  return ...
-end
-
--- Finalizers run between any two instructions of anybody: not for scripts.
-local function sandbox_setmetatable(t, mt)
-  if type(mt) == "table" and rawget(mt, "__gc") ~= nil then
-    error("__gc is not for scripts; use a <close> variable", 2)
-  end
-  return relay(pcall(setmetatable, t, mt))
-end
-
 --- A new environment for one script file.
 -- @param extra table|nil: further names, such as `stock`.
 function M.env(extra)
@@ -111,7 +96,7 @@ function M.env(extra)
     end
     env[name] = copy
   end
-  env.setmetatable = sandbox_setmetatable
+  env.setmetatable = script.setmetatable
   env._VERSION = _VERSION
   env.require = sandbox_require
   for name, value in pairs(extra or {}) do

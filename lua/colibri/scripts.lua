@@ -21,7 +21,8 @@ local COMMON = { api = "number", summary = "string", disabled = "?boolean" }
 local KINDS = {
   commands = { access = "string", params = "?table", run = "function", aliases = "?table",
     columns = "?table", timeout = "?number", dry_run = "?boolean" },
-  hooks = { run = "function", before = "?table", after = "?table", on_error = "?string" },
+  hooks = { run = "function", before = "?table", after = "?table", on_error = "?string",
+    remember = "?boolean" },
   jail = { launch = "function" },
   policy = { decide = "function" },
   providers = { command = "function", ready = "?function", ready_event = "?string" },

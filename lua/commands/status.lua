@@ -18,7 +18,7 @@ return {
     local agents, states = host.count_agents(args.full)
     local out = setmetatable({
       version = sys.version, protocol = sys.protocol, api = sys.api, platform = sys.platform, pid = sys.pid,
-      uptime = math.floor(ctx.clock.now() - host.started), generation = ctx.gen.number, agents = agents,
+      uptime = (ctx.clock.now() - host.started) // 1 | 0, generation = ctx.gen.number, agents = agents,
       connections = open, requests = requests, agent_states = states,
     }, ORDER)
     if args.full then

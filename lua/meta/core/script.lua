@@ -43,6 +43,12 @@ function script.call(fn, ...) end
 ---@return any
 function script.try(fn, ...) end
 
+---that of scripts: without finalizers
+---@param t table
+---@param mt table|nil
+---@return table
+function script.setmetatable(t, mt) end
+
 ---`file:line` where it is defined
 ---@param fn function
 ---@return string

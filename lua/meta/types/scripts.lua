@@ -56,6 +56,7 @@
 ---@field before? string[] names of hooks of the same event that it must run before
 ---@field after? string[] names of hooks of the same event that it must run after
 ---@field on_error? "fail"|"warn" whether a failure ends the event (`fail`, unless told) or is logged only
+---@field remember? boolean for `authorize`: it looks at `peer`, `command` and `access` only; if all hooks say so, a yes holds for the connection
 
 ---a jail launcher: `--jail-backend NAME`
 ---@class (exact) colibri.Launcher
