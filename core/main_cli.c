@@ -39,7 +39,7 @@ main(int argc, char **argv)
 		conf_errors_free(&errors);
 		return 2;
 	}
-	log_setup(STDERR_FILENO, LOG_ERROR, LOG_TEXT);
+	log_setup(STDERR_FILENO, LOG_WARN, LOG_TEXT);
 	host = host_new(conf, NULL, &e);
 	if (host == NULL) {
 		fprintf(stderr, "colibri: %s: %s\n", e.code, e.text);

@@ -40,10 +40,10 @@ like "it says that nobody answers" "$out" "no daemon answers at $scratch/run/soc
 run colibri help spawn-agent
 is "help VERB without a daemon" "$status|$(printf '%s\n' "$out" | head -n 1 | cut -c 1-42)" \
     "0|usage: colibri spawn-agent PROVIDER MODEL "
-run env COLIBRI_LOG_LEVEL=error colibri help api root:write # a busy machine makes it warn
+run colibri help api root:write
 is "help api NAME without a daemon" "$status|$(printf '%s\n' "$out" | head -n 1)" \
     "0|Root:write(name: string, data: string|Secret, options?: WriteOptions): Change"
-run env COLIBRI_LOG_LEVEL=error colibri help api fs.opne # a busy machine makes it warn
+run colibri help api fs.opne
 is "help api of an unknown name: 2, with a hint" "$status|$out|$err" \
     "2||colibri: help api: Usage: the script API has no 'fs.opne'; did you mean 'fs.open'?"
 run colibri status --help
