@@ -25,7 +25,7 @@ fi
 echo "==> 1/3 what is needed"
 sh scripts/deps.sh build jail
 echo "==> 2/3 build"
-$make -j2 all
+$make -s -j2 all
 
 # The jail that this machine can make.
 if [ "$(uname -s)" = FreeBSD ]; then
@@ -62,5 +62,5 @@ beside it at 0600. What to type next:
   build/colibri help                             every command of the socket CLI
   build/colibri-daemon --help                    every setting
   sh scripts/test.sh                             every test
-  $sudo$make install                              then docs/RUNBOOK.md, step by step
 END
+printf '  %-44s   %s\n' "$sudo$make install" "then docs/RUNBOOK.md, step by step"

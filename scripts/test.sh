@@ -21,7 +21,7 @@ fi
 echo "==> what tests need"
 sh scripts/deps.sh build jail test extra
 echo "==> build"
-$make -j2 all
+$make -s -j2 all
 # A compiler with FreeBSD's headers, for tests/check/freebsd_test.sh; 77: it
 # cannot be had, and the reason was printed.
 sh scripts/check-freebsd.sh --install || [ $? = 77 ]
