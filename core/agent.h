@@ -29,8 +29,9 @@
  *	    (0|1), stdin (0|1: a pipe for 'I'), grace, log_size, log_keep, exe
  *	    (what to exec), argv words "arg=...", environment words "env=...",
  *	    words "kill=..." of a program that may signal what the shim may
- *	    not, behind which "-<signal> <pid>..." is put. First record of a
- *	    socket pair
+ *	    not, behind which "-<signal> <pid>..." is put, words "limit=..."
+ *	    (see limits below), ready (0|1: a pipe as the agent's descriptor
+ *	    3). First record of a socket pair
  *	'V' hello: NUL-terminated words: protocol. First record of a connection
  *	'G' go: let a held child exec.
  *	'I' input: "<number> <bytes>": bytes for the agent's stdin
@@ -42,7 +43,8 @@
  *	'H' held: "<pid>" (gate only: forked, waiting before exec)
  *	'P' started: "<pid>" (exec succeeded); again on each new link
  *	'F' failed: "<errno> <text>"; the shim then ends
- *	'E' event: one JSONL line of stdout that starts with '{' (at most 64 KiB)
+ *	'E' event: one JSONL line of stdout that starts with '{' (at most 64 KiB);
+ *	    {"type":"colibri_ready"} for the first line on descriptor 3
  *	'D' dropped: "<count>" events were not forwarded, this daemon being slow
  *	    or away
  *	'A' answer to 'I': "<number> <errno or 0> <bytes not yet taken>": ENOTSUP
@@ -118,6 +120,11 @@ struct agent_spec {
 	const char *cwd;		/* NULL: "/" */
 	bool gate;
 	bool input;			/* stdin is a pipe, not /dev/null */
+	bool ready;			/* descriptor 3: a line says: ready */
+	/* "NAME:SOFT" or "NAME:SOFT:HARD" (as core cpu data fsize memlock nofile
+	 * nproc stack; a number or "unlimited"), "nice:N", "umask:OCTAL";
+	 * Linux: "cgroup:DIR", made for it, and "cgset:FILE=VALUE" in there */
+	const char *const *limits;	/* NULL: none */
 	double grace;			/* of a stop that names none; 0: 10 s */
 	int64_t log_size, log_keep;	/* bytes, files per stream; 0: default */
 };

@@ -273,6 +273,7 @@ shim_wait(struct shim *sh, const sigset_t *mask)
 		{ .fd = sh->dir.sock, .events = POLLIN },
 		{ .fd = sh->input.waiting.len > 0 ? sh->input.fd : -1,
 		  .events = POLLOUT },
+		{ .fd = sh->child.ready, .events = POLLIN },
 	};
 	struct timespec ts = { 0 };
 	double left = sh->stop.deadline - shim_now();
@@ -299,6 +300,8 @@ shim_wait(struct shim *sh, const sigset_t *mask)
 		shim_accept(sh);
 	if (p[5].revents != 0)
 		shim_input_flush(&sh->input);
+	if (p[6].revents != 0)
+		shim_ready_read(&sh->child.ready, &sh->link);
 }
 
 static void
@@ -376,6 +379,7 @@ shim_end(struct shim *sh)
 	for (i = 0; i < LAST_READS && shim_copy(sh, &sh->child.err, false); i++)
 		;
 	shim_read_exec(sh);
+	shim_limits_end(&sh->spec);
 	shim_lines_end(&sh->lines, &sh->link);
 	if (sh->exec_failed)
 		shim_send_failed(sh, &sh->exec_err);

@@ -88,6 +88,9 @@ agent_add_spec(struct secret_buf *b, const struct agent_spec *spec,
 	    AGENT_LOG_SIZE);
 	add_number(&words, "log_keep", spec->log_keep > 0 ? spec->log_keep :
 	    AGENT_LOG_KEEP);
+	add_word(&words, "ready", spec->ready ? "1" : "0");
+	for (w = spec->limits; w != NULL && *w != NULL; w++)
+		add_word(&words, "limit", *w);
 	for (w = spec->kill; w != NULL && *w != NULL; w++)
 		add_word(&words, "kill", *w);
 	add_word(&words, "exe", exe);

@@ -27,6 +27,7 @@ struct conf {
 	char *vault_dir;	/* COLIBRI_VAULT_DIR --vault-dir: of `file` */
 	char *jail_backend;	/* COLIBRI_JAIL_BACKEND --jail-backend */
 	char *jail_priv_mode;	/* COLIBRI_JAIL_PRIV_MODE --jail-priv-mode */
+	char *cgroup;		/* COLIBRI_CGROUP --cgroup; NULL: none */
 	/* log */
 	enum log_level log_level;	/* COLIBRI_LOG_LEVEL --log-level */
 	enum log_format log_format;	/* COLIBRI_LOG_FORMAT --log-format */

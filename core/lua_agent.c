@@ -388,7 +388,7 @@ check_spec(lua_State *L, struct agent_spec *spec)
 {
 	static const char *const fields[] = { "id", "dir", "shim", "argv",
 	    "env", "cwd", "gate", "grace", "stdin", "log_size", "log_keep",
-	    "kill", NULL };
+	    "kill", "limits", "ready", NULL };
 	struct lproc_env *env;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
@@ -409,14 +409,17 @@ check_spec(lua_State *L, struct agent_spec *spec)
 	spec->grace = lproc_field_seconds(L, 1, "grace");
 	spec->log_size = lx_field_int(L, 1, "log_size", 0);
 	spec->log_keep = lx_field_int(L, 1, "log_keep", 0);
+	spec->ready = lx_field_bool(L, 1, "ready", false);
 	if (lua_getfield(L, 1, "kill") == LUA_TTABLE)
 		spec->kill = lx_checkstrlist(L, -1, ARGS_MAX);
+	if (lua_getfield(L, 1, "limits") == LUA_TTABLE)
+		spec->limits = lx_checkstrlist(L, -1, ARGS_MAX);
 	return env;
 }
 
 /* agent.start{ id=, dir=, shim=, argv=, env=, cwd=, gate=, grace=, stdin=,
- * log_size=, log_keep=, kill= } -> handle | nil, err. Waits until it is held (gate) or its exec has
- * succeeded; a failed one is ExecFailed. Cancelled meanwhile, it is killed. */
+ * log_size=, log_keep=, kill=, limits=, ready= } -> handle | nil, err. Waits
+ * until it is held (gate) or its exec has succeeded; a failed one is ExecFailed. Cancelled meanwhile, it is killed. */
 static int
 lagent_start(lua_State *L)
 {

@@ -19,12 +19,17 @@
 
 #define FAILED	"SpawnFailed"
 
-enum stage { STAGE_SETUP, STAGE_CHDIR, STAGE_EXEC };
+enum stage { STAGE_SETUP, STAGE_LIMIT, STAGE_CHDIR, STAGE_EXEC };
 
 struct failure {		/* what goes through the pipe */
 	enum stage stage;
 	int sys;
+	int limit;		/* which one */
 };
+
+/* The child's descriptors behind stderr: READY_FD is the agent's, the others
+ * stay open until exec. */
+enum { READY_FD = 3, EXEC_FD, GATE_FD, FDS };
 
 /* --- in the child --- */
 
@@ -44,24 +49,23 @@ child_signals(void)
 }
 
 static int
-child_descriptors(int in, int out, int err, int exec, int gate)
+child_descriptors(int f[FDS])
 {
-	/* Above what is overwritten; 3 and 4 stay open until exec. */
-	int f[] = { in, out, err, exec, gate };
-	size_t i;
+	int i;
 
-	for (i = 0; i < ARRAY_LEN(f); i++) {
-		if (f[i] >= 0 && (f[i] = fcntl(f[i], F_DUPFD_CLOEXEC, 5)) < 0)
+	/* Above what is overwritten. */
+	for (i = 0; i < FDS; i++) {
+		if (f[i] >= 0 && (f[i] = fcntl(f[i], F_DUPFD_CLOEXEC, FDS)) < 0)
 			return -1;
 	}
-	for (i = 0; i < ARRAY_LEN(f); i++) {
+	for (i = 0; i < FDS; i++) {
 		if (f[i] < 0)
-			close((int)i);
-		else if (dup2(f[i], (int)i) < 0 ||
-		    (i >= 3 && fcntl((int)i, F_SETFD, FD_CLOEXEC) != 0))
+			close(i);
+		else if (dup2(f[i], i) < 0 ||
+		    (i >= EXEC_FD && fcntl(i, F_SETFD, FD_CLOEXEC) != 0))
 			return -1;
 	}
-	closefrom(5);
+	closefrom(FDS);
 	return 0;
 }
 
@@ -73,17 +77,17 @@ child_hold(void)
 	char c;
 
 	do {
-		n = read(4, &c, 1);
+		n = read(GATE_FD, &c, 1);
 	} while (n < 0 && errno == EINTR);
 	if (n != 1)
 		_exit(125);
-	close(4);
+	close(GATE_FD);
 }
 
 static void ATTR_NORETURN
-child_fail(int fd, enum stage stage)
+child_fail(int fd, enum stage stage, int limit)
 {
-	struct failure f = { .stage = stage, .sys = errno };
+	struct failure f = { .stage = stage, .sys = errno, .limit = limit };
 
 	if (write(fd, &f, sizeof(f)) < 0)
 		_exit(126);
@@ -91,27 +95,31 @@ child_fail(int fd, enum stage stage)
 }
 
 static void ATTR_NORETURN
-child_run(const struct shim_spec *spec, int in, int out, int err, int exec,
-    int gate)
+child_run(const struct shim_spec *spec, int f[FDS])
 {
+	bool held = f[GATE_FD] >= 0;
+	int exec = f[EXEC_FD], limit;
+
 	child_signals();
 	shim_die_with_parent();
-	if (setsid() < 0 || child_descriptors(in, out, err, exec, gate) != 0)
-		child_fail(exec, STAGE_SETUP);
+	if (setsid() < 0 || child_descriptors(f) != 0)
+		child_fail(exec, STAGE_SETUP, 0);
 	umask(022);
 	if (chdir(spec->cwd) != 0)
-		child_fail(3, STAGE_CHDIR);
-	if (gate >= 0)
+		child_fail(EXEC_FD, STAGE_CHDIR, 0);
+	if ((limit = shim_limits_apply(spec)) >= 0)
+		child_fail(EXEC_FD, STAGE_LIMIT, limit);
+	if (held)
 		child_hold();
 	execve(spec->exe, spec->argv, spec->envp);
-	child_fail(3, STAGE_EXEC);
+	child_fail(EXEC_FD, STAGE_EXEC, 0);
 }
 
 /* --- in the shim --- */
 
 /* All the descriptors of a start; -1 where there is none. */
 struct plumbing {
-	int in[2], out[2], err[2], exec[2], gate[2];
+	int in[2], out[2], err[2], ready[2], exec[2], gate[2];
 };
 
 static void
@@ -130,10 +138,13 @@ plumb(struct plumbing *p, const struct shim_spec *spec)
 		return -1;
 	if (pipe2(p->out, O_CLOEXEC) != 0 || pipe2(p->err, O_CLOEXEC) != 0 ||
 	    pipe2(p->exec, O_CLOEXEC) != 0 ||
+	    (spec->ready && pipe2(p->ready, O_CLOEXEC) != 0) ||
 	    (spec->gate && pipe2(p->gate, O_CLOEXEC) != 0))
 		return -1;
 	if (spec->input)
 		fcntl(p->in[1], F_SETFL, O_NONBLOCK);
+	if (spec->ready)
+		fcntl(p->ready[0], F_SETFL, O_NONBLOCK);
 	fcntl(p->out[0], F_SETFL, O_NONBLOCK);
 	fcntl(p->err[0], F_SETFL, O_NONBLOCK);
 	fcntl(p->exec[0], F_SETFL, O_NONBLOCK);
@@ -145,26 +156,28 @@ shim_child_start(const struct shim_spec *spec, struct shim_child *c,
     struct err *e)
 {
 	struct plumbing p = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 },
-	    { -1, -1 } };
+	    { -1, -1 }, { -1, -1 } };
 	int rc = 0;
 
 	*c = (struct shim_child){ .pid = -1, .in = -1, .out = -1, .err = -1,
-	    .exec = -1, .gate = -1 };
+	    .ready = -1, .exec = -1, .gate = -1 };
 	if (plumb(&p, spec) != 0)
 		rc = err_sys(e, FAILED, "make pipes");
 	if (rc == 0 && (c->pid = fork()) < 0)
 		rc = err_sys(e, FAILED, "fork");
 	if (rc == 0 && c->pid == 0)
-		child_run(spec, p.in[0], p.out[1], p.err[1], p.exec[1],
-		    p.gate[0]);
+		child_run(spec, (int[FDS]){ p.in[0], p.out[1], p.err[1],
+		    p.ready[1], p.exec[1], p.gate[0] });
 	plumb_close(&p.in[0]);
 	plumb_close(&p.out[1]);
 	plumb_close(&p.err[1]);
+	plumb_close(&p.ready[1]);
 	plumb_close(&p.exec[1]);
 	plumb_close(&p.gate[0]);
 	c->in = p.in[1];
 	c->out = p.out[0];
 	c->err = p.err[0];
+	c->ready = p.ready[0];
 	c->exec = p.exec[0];
 	c->gate = p.gate[1];
 	return rc;
@@ -194,6 +207,10 @@ shim_child_result(const struct shim_spec *spec, struct shim_child *c,
 	errno = f.sys;
 	if (f.stage == STAGE_SETUP)
 		err_sys(e, FAILED, "prepare '%s'", spec->exe);
+	else if (f.stage == STAGE_LIMIT)
+		err_sys(e, FAILED, "set limit '%s'", f.limit >= 0 &&
+		    (size_t)f.limit < spec->nlimits ? spec->limits[f.limit] :
+		    "?");
 	else if (f.stage == STAGE_CHDIR)
 		err_sys(e, FAILED, "change to directory '%s'", spec->cwd);
 	else

@@ -4,7 +4,9 @@
  * A line that starts with '{' is an event. One that is too long is not: it is
  * in the log all the same.
  */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "shim_priv.h"
 
@@ -49,4 +51,22 @@ shim_lines_add(struct shim_lines *s, const char *data, size_t len,
 		len -= n + 1;
 	}
 	lines_keep(s, data, len);
+}
+
+void
+shim_ready_read(int *fd, struct shim_link *l)
+{
+	static const char event[] = "{\"type\":\"colibri_ready\"}";
+	char data[256];
+	ssize_t n;
+
+	n = read(*fd, data, sizeof(data));
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0 && memchr(data, '\n', (size_t)n) == NULL)
+		return;
+	if (n > 0)
+		shim_link_send(l, 'E', event, strlen(event));
+	close(*fd);
+	*fd = -1;
 }

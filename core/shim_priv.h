@@ -5,6 +5,7 @@
  *	shim_link.c	records from and to the daemon, also a later one
  *	shim_child.c	the agent's process
  *	shim_spec.c	what to start
+ *	shim_limits.c	what its process may use
  *	shim_input.c	bytes for its stdin
  *	shim_dir.c	lock, socket, info and exit status on disk
  *	shim_log.c	its output on disk
@@ -79,12 +80,15 @@ struct shim_spec {
 	struct secret_buf words;	/* the strings below point into it */
 	const char *dir, *cwd, *exe;
 	bool gate, input;
+	bool ready;			/* a pipe as its descriptor 3 */
 	double grace;
 	uint64_t log_size;
 	size_t log_keep;
 	char **argv, **envp;
 	char **kill;			/* copies; NULL: none */
 	size_t nkill;
+	char **limits;			/* copies: "nofile:64", "nice:5" */
+	size_t nlimits;
 };
 
 int shim_spec_parse(struct shim_spec *spec, const char *words, size_t len,
@@ -92,12 +96,21 @@ int shim_spec_parse(struct shim_spec *spec, const char *words, size_t len,
 /* Wipes; keeps dir, cwd, exe and kill, which are no secrets. */
 void shim_spec_wipe_words(struct shim_spec *spec);
 
+/* --- shim_limits.c --- */
+
+/* Give them to this process. Returns -1, or with errno the number of the one
+ * that was refused. */
+int shim_limits_apply(const struct shim_spec *spec);
+/* In the shim, once nobody is left: remove the cgroup. */
+void shim_limits_end(const struct shim_spec *spec);
+
 /* --- shim_child.c --- */
 
 struct shim_child {
 	pid_t pid;
 	int in;			/* its stdin, non-blocking; -1: none */
 	int out, err;		/* its stdout and stderr, non-blocking */
+	int ready;		/* its descriptor 3, non-blocking; -1: none */
 	int exec;		/* exec's failure, or EOF when it succeeded */
 	int gate;		/* -1 unless held: see shim_child_release() */
 };
@@ -202,5 +215,9 @@ struct shim_lines {
 void shim_lines_add(struct shim_lines *s, const char *data, size_t len,
     struct shim_link *l);
 void shim_lines_end(struct shim_lines *s, struct shim_link *l);
+
+/* Read the agent's descriptor 3: a newline says that it is ready, and to the
+ * daemon that is an event like others. Closes it then, or at its end. */
+void shim_ready_read(int *fd, struct shim_link *l);
 
 #endif

@@ -42,6 +42,10 @@ spec_word(struct shim_spec *spec, char *word, size_t *argc, size_t *envc)
 		spec->log_keep = (size_t)strtoull(v, NULL, 10);
 	else if ((v = word_value(word, "kill")) != NULL)
 		spec->kill[spec->nkill++] = xstrdup(v);
+	else if ((v = word_value(word, "limit")) != NULL)
+		spec->limits[spec->nlimits++] = xstrdup(v);
+	else if ((v = word_value(word, "ready")) != NULL)
+		spec->ready = strcmp(v, "1") == 0;
 	else if (word_value(word, "arg") != NULL)
 		spec->argv[(*argc)++] = word + strlen("arg=");
 	else if (word_value(word, "env") != NULL)
@@ -65,6 +69,7 @@ shim_spec_parse(struct shim_spec *spec, const char *words, size_t len,
 	spec->argv = xcalloc(n + 1, sizeof(*spec->argv));
 	spec->envp = xcalloc(n + 1, sizeof(*spec->envp));
 	spec->kill = xcalloc(n + 1, sizeof(*spec->kill));
+	spec->limits = xcalloc(n + 1, sizeof(*spec->limits));
 	errno = EPROTO;
 	if (len == 0 || copy[len - 1] != '\0')
 		return err_sys(e, FAILED, "agent's spec is cut off");

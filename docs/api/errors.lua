@@ -97,6 +97,7 @@ return {
     { "UnknownBackend", "no script `jail/NAME`", "set `COLIBRI_JAIL_BACKEND` to one that `colibri scripts` shows" },
     { "JailNameNeeded", "the backend needs `--jail-name`", "give it" },
     { "JailRootNeeded", "the backend needs `--jail-root`", "give it" },
+    { "LimitUnavailable", "a limit needs a cgroup (v2) controller, or rctl, that the daemon has not got", "the message says which; `--cgroup`" },
     { "JailUserUnsupported", "the backend cannot change the user in the jail", "use another backend" },
     { "JailBackendUnsupported", "the backend is of another system", "use another backend" },
     { "JailRootMismatch", "the running jail lives elsewhere than `--jail-root` says", "correct the path" },

@@ -22,7 +22,7 @@ change without notice.]],
   },
   functions = {
     { "agent.start(spec: table): AgentHandle",
-      "`{ id, dir, shim, argv, env, cwd, gate, grace, stdin, log_size, log_keep, kill }`; waits until it is held or runs",
+      "`{ id, dir, shim, argv, env, cwd, gate, grace, stdin, log_size, log_keep, kill, limits, ready }`; waits until it is held or runs",
       waits = true, errors = "@agents" },
     { "agent.attach(spec: table): AgentHandle", "`{ id, dir }`: the agent of an earlier daemon, through its living shim",
       errors = "AgentStateFailed" },

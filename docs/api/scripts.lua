@@ -107,6 +107,7 @@ time of its next refresh, in seconds after the last try, or nil for never]] },
       { "root?: string", "its root as the host sees it" },
       { "path?: string", "the same, where the kernel told it" },
       { "user?: string", "who the agent is to be in there" },
+      { "cwd?: string", "where it is to begin in there; nil: `/`" },
     } },
     { "SpawnSpec", "a spawn as a provider sees it", fields = {
       { "agent_id: string", "made for it" },

@@ -61,7 +61,7 @@ function M.watch(ctx, spawn, known)
     return -- it has ended already
   end
   local rule = spawn.ready
-  known.ready_event = rule:match("^event:(.+)$")
+  known.ready_event = rule == "fd" and "colibri_ready" or rule:match("^event:(.+)$")
   known.mark_ready = function() M.mark(ctx, spawn.agent_id, known) end
   if rule == "start" then
     M.mark(ctx, spawn.agent_id, known)

@@ -3,10 +3,12 @@
 -- A restart is a spawn from what the row remembers: the same agent, its next run.
 
 local core_agent = require "core.agent"
+local core_proc = require "core.proc"
 local ephemeral = require "colibri.ephemeral"
 local err = require "colibri.err"
 local hooks = require "colibri.hooks"
 local json = require "core.json"
+local limits = require "colibri.agent_limits"
 local log = require "colibri.log"
 local provision = require "colibri.provision"
 local ready = require "colibri.agent_ready"
@@ -48,12 +50,19 @@ local function plan(ctx, spawn)
   if not argv then
     return nil, env
   end
-  local jail = { name = spawn.jail_name, root = spawn.jail_root }
-  local launched, why = launcher.launch(ctx, jail, argv, env)
+  for _, name in ipairs(spawn.env_names or {}) do
+    env[name] = env[name] or core_proc.environ(name)
+  end
+  local jail = { name = spawn.jail_name, root = spawn.jail_root, user = spawn.user, cwd = spawn.cwd }
+  local words, why = limits.apply(ctx, spawn)
+  local launched
+  if words then
+    launched, why = launcher.launch(ctx, jail, argv, env)
+  end
   if not launched then
     return nil, why
   end
-  return { argv = launched, env = env }
+  return { argv = launched, env = env, limits = words, cwd = spawn.backend == "none" and spawn.cwd or "/" }
 end
 
 -- The row of an agent that is about to start. Waits for the commit.
@@ -101,8 +110,8 @@ end
 -- Start the shim, and through it the agent.
 local function start(ctx, spawn, planned, event)
   local handle, e = core_agent.start { id = spawn.agent_id, dir = store.dir(spawn.agent_id),
-    shim = sys.program "colibri-agent-shim", argv = planned.argv, env = planned.env, cwd = "/",
-    gate = spawn.provision == "before", grace = STOP_GRACE }
+    shim = sys.program "colibri-agent-shim", argv = planned.argv, env = planned.env, cwd = planned.cwd,
+    limits = planned.limits, ready = spawn.ready == "fd", gate = spawn.provision == "before", grace = STOP_GRACE }
   if not handle then
     return give_up(ctx, spawn, e)
   end

@@ -37,7 +37,9 @@ local function take_event(ctx, gen, id, line)
   if type(event) ~= "table" or type(event.type) ~= "string" then
     return
   end
-  known.last_event, known.last_event_at = event.type, now()
+  if event.type ~= "colibri_ready" then -- the shim's own: descriptor 3
+    known.last_event, known.last_event_at = event.type, now()
+  end
   if event.type == "usage" then
     if not known.usage then
       task.spawn_detached("usage " .. id, keep_usage, ctx, id, known)

@@ -10,6 +10,7 @@ local core_agent = require "core.agent"
 local ephemeral = require "colibri.ephemeral"
 local err = require "colibri.err"
 local json = require "core.json"
+local limits = require "colibri.agent_limits"
 local restart = require "colibri.agent_restart"
 local store = require "colibri.agent_store"
 
@@ -29,13 +30,21 @@ function M.bind(ctx)
 end
 
 --- One agent.
+-- @param more boolean|nil: with its limits and what it uses
 -- @return row | nil, err(AgentNotFound)
-function Agents:get(agent_id)
-  local row, e = self.ctx.db:one("SELECT " .. COLUMNS .. " FROM agents WHERE agent_id = ?", agent_id)
+function Agents:get(agent_id, more)
+  local row, e = self.ctx.db:one("SELECT spec, " .. COLUMNS .. " FROM agents WHERE agent_id = ?", agent_id)
   if not row then
     return nil, e or err.new("AgentNotFound", "no agent '%s'", agent_id)
   end
-  return with_live(row)
+  local spec = row.spec and json.decode(row.spec) or {}
+  row.spec = nil
+  with_live(row)
+  if more then
+    row.limits, row.cwd, row.user = spec.limits, spec.cwd, spec.user
+    row.used = row.status == "running" and limits.use(row) or nil
+  end
+  return row
 end
 
 local function matches(row, state)
@@ -165,7 +174,7 @@ function M.count(by_state)
   return n, counts
 end
 
-checked.methods(Agents, "agents", { get = "string", list = "any", spawn = "table", stop = "string number?",
+checked.methods(Agents, "agents", { get = "string boolean?", list = "any", spawn = "table", stop = "string number?",
   restart = "string number?", wait = "string string number?" })
 
 return M

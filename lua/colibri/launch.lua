@@ -65,6 +65,17 @@ function M.with_env(argv, env)
   return M.append(words, argv)
 end
 
+--- The agent's argv with its working directory entered inside the jail, by the
+-- jail's own sh: jexec and jail(8) begin in the root.
+-- @param cwd string|nil: nil leaves argv as it is
+-- @return argv
+function M.with_cwd(argv, cwd)
+  if not cwd then
+    return argv
+  end
+  return M.append({ "/bin/sh", "-c", 'cd -- "$1" && shift && exec "$@"', "sh", cwd }, argv)
+end
+
 --- list with every word of more behind it; changes and returns list.
 function M.append(list, more)
   return table.move(more, 1, #more, #list + 1, list)
@@ -89,6 +100,7 @@ function M.no_user(jail, backend)
 end
 
 checked.functions(M, "launch", { privileged = "table table", env_words = "table? string?", with_env = "table table",
-  append = "table table", root_of = "table string", no_user = "table string" })
+  append = "table table", root_of = "table string", no_user = "table string",
+  with_cwd = "table string?" })
 
 return M

@@ -80,6 +80,9 @@ function Daemon:start()
   end
   local start = { max_stderr = 64 * 1024 * 1024, cwd = "/", env = { COLIBRI_SHARE_DIR = sys.conf.share_dir,
     PATH = "/usr/local/bin:/usr/bin:/bin", COLIBRI_TEST_GC = proc.environ "COLIBRI_TEST_GC" } }
+  for name, value in pairs(self.options.env or {}) do
+    start.env[name] = value
+  end
   table.move(argv, 1, #argv, 1, start)
   local e
   self.process, e = proc.start(start)
@@ -159,7 +162,8 @@ end
 Daemon.__close = Daemon.close
 
 --- A daemon in a new scratch directory. Waits until it listens.
--- @param options { vault?, backend?, flags?, log_level?, files? (see tree), start = false to not start it }
+-- @param options { vault?, backend?, flags?, log_level?, files? (see tree), env? = { NAME =
+--   value }, start = false to not start it }
 -- @return daemon with dir, base, socket; close it, or use <close>
 function M.daemon(options)
   options = options or {}

@@ -5,13 +5,15 @@
 
 local err = require "colibri.err"
 local json = require "core.json"
+local limits = require "colibri.agent_limits"
 local ready = require "colibri.agent_ready"
 local sys = require "core.sys"
 
 local M = {}
 
 -- What `spec` holds besides the columns.
-local KEPT = { "system_prompt", "args", "provision", "ready", "restart_options", "ephemeral" }
+local KEPT = { "system_prompt", "args", "provision", "ready", "restart_options", "ephemeral", "cwd", "user",
+  "env_names", "limits" }
 
 local function restart_options(args)
   return { delay = args.restart_delay, tries = args.restart_tries, window = args.restart_window,
@@ -30,6 +32,18 @@ local function ready_rule(provider, asked)
   return rule
 end
 
+-- Variables that no agent may have from the daemon: the vault's, and those that
+-- make a program load something.
+local function check_env_names(names)
+  for _, name in ipairs(names or {}) do
+    if not name:find("^[A-Za-z_][A-Za-z0-9_]*$") or name:find("^BW_") or name:find("^COLIBRI_") or
+      name:find("^LD_") or name == "NODE_OPTIONS" then
+      return nil, err.new("BadParameter", "'%s' is no variable that an agent may have", name)
+    end
+  end
+  return true
+end
+
 --- The facts of a spawn request, with everything filled in.
 -- @param args the parameters of spawn-agent
 -- @return spawn { agent_id, run, provider, model, session_id, ... } | nil, err
@@ -38,10 +52,19 @@ function M.new(ctx, args)
   if not rule then
     return nil, e
   end
+  local ok
+  ok, e = check_env_names(args.env)
+  if ok then
+    ok, e = limits.parse(args.limit)
+  end
+  if not ok then
+    return nil, e
+  end
   local spawn = { agent_id = sys.uuid(), run = 1, provider = args.provider, model = args.model,
     session_id = args.session_id, system_prompt = args.system_prompt, args = args.arg or {},
     jail_name = args.jail_name, jail_root = args.jail_root, provision = args.provision,
     restart = args.restart or "never", restart_options = restart_options(args), ready = rule,
+    cwd = args.cwd, user = args.user, env_names = args.env, limits = args.limit,
     ephemeral = args.ephemeral or nil }
   spawn.session_id = spawn.session_id or "session-" .. spawn.agent_id:sub(1, 8)
   spawn.backend = spawn.jail_name and sys.conf.jail_backend or "none"

@@ -8,6 +8,6 @@ return {
   columns = { "agent_id", "status", "state", "pid", "provider", "model", "session_id", "jail_name", "jail_root_path",
     "provision" },
   run = function(ctx, args)
-    return ctx.agents:get(args.agent_id)
+    return ctx.agents:get(args.agent_id, true)
   end,
 }

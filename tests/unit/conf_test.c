@@ -29,6 +29,7 @@ TEST(defaults)
 	check_value(c, "state_dir", PICK("/var/lib/colibri/state",
 	    "/var/db/colibri/state"));
 	check_value(c, "bw", NULL);
+	check_value(c, "cgroup", NULL);
 	check_value(c, "vault", "bw");
 	check_value(c, "vault_dir", PICK("/etc/colibri/vault",
 	    "/usr/local/etc/colibri/vault"));
@@ -117,7 +118,7 @@ TEST(every_setting_has_both_ways)
 		check_one(words, items[i].name, value);
 		CHECK(items[i].help[0] != '\0');
 	}
-	CHECK_INT(n, 26);
+	CHECK_INT(n, 27);
 }
 
 static void

@@ -40,7 +40,8 @@ return {
     for _, path in ipairs(COVER) do
       launch.append(out, { "--ro-bind-try", path, path })
     end
-    launch.append(out, { "--new-session", "--die-with-parent", "--cap-drop", "ALL", "--chdir", "/", "--" })
+    launch.append(out, { "--new-session", "--die-with-parent", "--cap-drop", "ALL", "--chdir", jail.cwd or "/",
+      "--" })
     return launch.append(out, argv)
   end,
 }

@@ -34,6 +34,7 @@ return {
     if jail.user then
       words[#words + 1] = "exec.jail_user=" .. jail.user
     end
+    argv = launch.with_cwd(argv, jail.cwd)
     local out, prefixed = launch.privileged(ctx, words)
     if not out then
       return nil, prefixed

@@ -54,6 +54,7 @@ return {
       launch.append(words, { "-U", jail.user })
     end
     words[#words + 1] = jail.name
+    argv = launch.with_cwd(argv, jail.cwd)
     local out, prefixed = launch.privileged(ctx, words)
     if not out then
       return nil, prefixed

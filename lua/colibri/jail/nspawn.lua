@@ -28,6 +28,9 @@ return {
     if jail.user then
       words[#words + 1] = "--user=" .. jail.user
     end
+    if jail.cwd then
+      words[#words + 1] = "--chdir=" .. jail.cwd
+    end
     launch.append(words, launch.env_words(env, "--setenv="))
     words[#words + 1] = "--"
     local out

@@ -32,6 +32,12 @@ function launch.with_env(argv, env) end
 ---@return any[]
 function launch.append(list, more) end
 
+---argv that enters a directory first, by the jail's own sh
+---@param argv string[]
+---@param cwd? string
+---@return string[]
+function launch.with_cwd(argv, cwd) end
+
 ---the root of the jail as the host sees it
 ---Fails with JailRootNeeded.
 ---@param jail colibri.JailSpec

@@ -176,6 +176,10 @@
 ---@field last_event_at? integer while it runs; UNIX seconds
 ---@field adopted? boolean started by an earlier daemon
 ---@field ready? boolean while it runs
+---@field limits? string[] as asked; only with `more`
+---@field cwd? string as asked; only with `more`
+---@field user? string as asked; only with `more`
+---@field used? table while it runs, with `more`: of its cgroup `memory`, `pids`, `cpu_usec`; of its first process `rss`, `threads`
 ---@field stalled? boolean while it runs: no event for `stall_after` seconds
 
 ---sums of an agent's `usage` events
@@ -216,12 +220,13 @@
 ---@class colibri.Agents
 local _Agents = {}
 
----one agent
+---one agent; with `more` its limits and what it uses
 ---Fails with AgentNotFound, @store.
 ---@param agent_id string
+---@param more? boolean
 ---@return colibri.Agent?
 ---@return colibri.Error? err
-function _Agents:get(agent_id) end
+function _Agents:get(agent_id, more) end
 
 ---agents that have not ended for good, newest first; with true every one; or `{ all?, state?, jail? }`, where a state may be a status or `stalled`
 ---Fails with @store.

@@ -13,6 +13,7 @@
 ---@field vault? string adapter; `file` unless told
 ---@field flags? string[] further words of its command line
 ---@field files? table see `tree`
+---@field env? table<string, string> further variables of its environment
 ---@field log_level? string `debug` unless told
 ---@field program? string path of the daemon
 ---@field start? boolean false: do not start it

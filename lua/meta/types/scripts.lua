@@ -21,6 +21,7 @@
 ---@field root? string its root as the host sees it
 ---@field path? string the same, where the kernel told it
 ---@field user? string who the agent is to be in there
+---@field cwd? string where it is to begin in there; nil: `/`
 
 ---a spawn as a provider sees it
 ---@class (exact) colibri.SpawnSpec
