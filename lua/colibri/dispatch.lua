@@ -130,10 +130,15 @@ end
 local function dry_run(conn, gen, ctx, command, args)
   local dry <close> = effects_dry.new(ctx)
   conn.ctx = dry.ctx
+  local asked = command
   if command.dry_run_added then
-    args.dry_run = nil -- the command itself knows nothing of it
+    -- The hooks of authorize see it, the command itself knows nothing of it.
+    asked = setmetatable({ run = function(ctx_, args_)
+      args_.dry_run = nil
+      return command.run(ctx_, args_)
+    end }, { __index = command })
   end
-  local data, e = perform(conn, gen, dry.ctx, command, args)
+  local data, e = perform(conn, gen, dry.ctx, asked, args)
   return data, e, dry.effects
 end
 

@@ -71,11 +71,21 @@ local function tracked_task(tasks)
   return out
 end
 
--- A ctx of these values; they, and the real ctx behind them, are out of reach.
-local function ctx_of(values)
+-- What of the real ctx a dry run may have as it is: it only looks, or waits.
+local SAME = { gen = true, peer = true, command = true, access = true, request_id = true, clock = true, json = true,
+  sys = true, conf = true, task = true, log = true }
+
+-- A ctx of these values, then what is the same; the real one is out of reach.
+local function ctx_of(values, real)
   return setmetatable({}, {
     __index = function(_, key)
-      return values[key]
+      local value = values[key]
+      if value == nil and SAME[key] then
+        value = real[key]
+      elseif value == nil and key ~= "trace" and real[key] ~= nil then
+        error("ctx." .. tostring(key) .. " cannot be told in a dry run", 2)
+      end
+      return value
     end,
     __newindex = function(_, key)
       error("ctx." .. tostring(key) .. " is read-only", 2)
@@ -84,14 +94,21 @@ local function ctx_of(values)
   })
 end
 
+-- The daemon itself, without its server and its vault.
 local function host_of(real, report)
-  return setmetatable({ reload = function()
+  local host = { server = false, vault = false, reload = function()
     local data, e = real.reload(true)
     if data then
       report { effect = "reload" }
     end
     return data, e
-  end }, { __index = real, __metatable = false })
+  end }
+  return setmetatable({}, { __metatable = false, __index = function(_, key)
+    if host[key] ~= nil then
+      return host[key]
+    end
+    return real[key]
+  end })
 end
 
 --- A dry run. Close it when it is over.
@@ -124,7 +141,7 @@ function M.new(ctx, extra)
   for id, known in pairs(dry_programs.live(agent_store.live, report)) do
     live[id] = known
   end
-  local values = setmetatable({
+  local values = {
     dry_run = true,
     fs = sandbox.readonly(fs, "ctx.fs"),
     proc = sandbox.readonly({ run = proc.run, start = proc.start, find = proc.find, fd_of = proc.fd_of }, "ctx.proc"),
@@ -133,8 +150,8 @@ function M.new(ctx, extra)
     vault = ctx.vault and { fetch = function(_, ...) return ctx.vault:fetch(...) end,
       status = function() return ctx.vault:status() end },
     host = ctx.host and host_of(ctx.host, report),
-  }, { __index = ctx })
-  run.ctx = ctx_of(values)
+  }
+  run.ctx = ctx_of(values, ctx)
   for _, name in ipairs { "tenants", "agents" } do
     values[name] = instance("colibri." .. name).bind(run.ctx)
   end

@@ -5,6 +5,7 @@ local t = require "colibri.test"
 local clock = require "core.clock"
 local proc = require "core.proc"
 local render = require "colibri.render"
+local sys = require "core.sys"
 
 local RUNS = tonumber(proc.environ "COLIBRI_TEST_DRY_RUNS") or 40
 local SEED = tonumber(proc.environ "COLIBRI_TEST_SEED") or math.floor(clock.now() * 1000) % 1000000
@@ -284,6 +285,36 @@ return { api = 1, summary = "x", access = "change", run = function(ctx)
   return out
 end }]] }
   t.eq(w:call("peek", { dry_run = true }), { "DryRun", "DryRun" })
+end)
+
+t.test("what is in ctx is in that of a dry run, or on purpose not", function()
+  local w <close> = t.site { ["commands/keys.lua"] = [[
+return { api = 1, summary = "x", access = "change", params = { { "keys", "list", required = true } }, run = function(ctx, args)
+  local out = ctx.json.array {}
+  for _, key in ipairs(args.keys) do
+    if not pcall(function() return ctx[key].x end) then out[#out + 1] = key end
+  end
+  return out
+end }]] }
+  local keys = {}
+  for key in pairs(w.require("colibri.context").shared()) do
+    keys[#keys + 1] = key
+  end
+  t.ok(#keys > 8)
+  t.eq(w:call("keys", { keys = keys, dry_run = true }), {}, "effects_dry.lua does not know these of context.lua")
+end)
+
+t.test("hooks of authorize see that it is a dry run", function()
+  local w <close> = t.site { ["hooks/authorize/by_peer.lua"] = [[
+return { api = 1, summary = "x", run = function(ctx, event)
+  if event.peer.uid == ctx.sys.uid or event.args.dry_run or event.access == "read" then return end
+  return false
+end }]] }
+  w:tenant("a")
+  local other = { uid = sys.uid + 4321 }
+  t.err("Forbidden", w:call("delete-tenant", { tenant_id = "a" }, other))
+  t.err("Forbidden", w:call("delete-tenant", { tenant_id = "a", dry_run = false }, other))
+  t.eq(w:call("delete-tenant", { tenant_id = "a", dry_run = true }, other).deleted, true)
 end)
 
 t.test("the effects as text", function()
