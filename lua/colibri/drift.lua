@@ -10,6 +10,7 @@ local json = require "core.json"
 local M = {}
 
 local ENV_FILE, ENV_MODE = ".env", 0x180 -- 0600
+local NAMES_MAX = 200 -- bytes of names, in a text for a person
 local ROW = json.ordered { "tenant_id", "drift", "findings", "status", "detail", "added", "removed", "changed" }
 
 -- What is found, and more about it.
@@ -35,6 +36,18 @@ local function check_stat(r, row, st)
   end
 end
 
+-- "added X; changed A, B": names come from a file that may be hostile.
+local function names_of(diff)
+  local parts = {}
+  for _, how in ipairs { "added", "removed", "changed" } do
+    if #diff[how] > 0 then
+      local names = table.concat(diff[how], ", ")
+      parts[#parts + 1] = how .. " " .. (#names <= NAMES_MAX and names or names:sub(1, NAMES_MAX) .. "...")
+    end
+  end
+  return table.concat(parts, "; ")
+end
+
 -- Names and fingerprints of what is in the file. Returns how the keys differ.
 local function check_content(r, row, root, stored)
   local prints, own = env_record.prints_of_file(row.tenant_id, root, ENV_FILE)
@@ -44,7 +57,7 @@ local function check_content(r, row, root, stored)
   end
   local diff, differs = env_record.diff(stored, prints)
   if differs then
-    r.add("content", "%d keys added, %d removed, %d changed", #diff.added, #diff.removed, #diff.changed)
+    r.add("content", "%s", names_of(diff))
     return diff
   elseif not own then
     r.add("content", "the same keys and values, written otherwise")

@@ -60,17 +60,24 @@ function actions.hook(ctx, row, agents, diff)
   return ok and 0 or 1, e
 end
 
+-- Tenants whose action is under way: what it does may provision again (a restart
+-- does), and with values that are others each time there would be no end.
+local acting = {}
+local acting_meta = { __close = function(guard) acting[guard.tenant_id] = nil end }
+
 --- Do what the tenant's row asks for. Waits as the action does.
 -- @param ctx table: of the request, or of the daemon's own
 -- @param row of the tenant
 -- @param diff { added, removed, changed }: names of keys
 -- @param except agent_id|nil: left alone
--- @return { action, agents = how many, failed, code?, message? } | nil: there is none
+-- @return { action, agents = how many, failed, code?, message? } | nil: there is none, or it is under way
 function M.act(ctx, row, diff, except)
   local action = actions[row.on_change]
-  if not action then
+  if not action or acting[row.tenant_id] then
     return nil
   end
+  acting[row.tenant_id] = true
+  local _ <close> = setmetatable({ tenant_id = row.tenant_id }, acting_meta)
   local failed
   local agents, e = running(ctx, row.tenant_id, except)
   if agents then

@@ -55,18 +55,27 @@ local function load(self)
   return true
 end
 
+-- Seconds after a tenant's last try: from when on it may, and until when it must
+-- be refreshed; nil: never.
+local function times(self, one)
+  local earliest, latest = self.opts.decide(one, self.random)
+  if latest then
+    latest = math.max(latest, LEAST)
+    return math.min(earliest or latest, latest), latest
+  end
+end
+
 -- The tenants whose time has come, when at least one must; seconds until one
 -- must, nil when there is none.
 local function due(self)
   local now, ids, must, wait = self.opts.clock.monotonic(), {}, false, nil
   for id, one in pairs(self.known) do
-    local earliest, latest = self.opts.decide(one, self.random)
+    local earliest, latest = times(self, one)
     if latest then
-      latest = math.max(latest, LEAST)
       local left = one.base + latest - now
       must = must or left <= 0
       wait = math.min(wait or left, left)
-      if one.base + math.min(earliest or latest, latest) <= now then
+      if one.base + earliest <= now then
         ids[#ids + 1] = id
       end
     end
@@ -116,6 +125,17 @@ function Scheduler:step()
   end
 end
 
+--- When a tenant is due at the latest.
+-- @return UNIX seconds | nil: it is not refreshed by itself
+function Scheduler:due_at(tenant_id)
+  local one, latest = self.known[tenant_id], nil
+  if one then
+    latest = select(2, times(self, one))
+  end
+  local clock = self.opts.clock
+  return latest and math.ceil(clock.now() + math.max(one.base + latest - clock.monotonic(), 0)) or nil
+end
+
 --- Rows have changed: look again.
 function Scheduler:touch()
   self.stale = true
@@ -127,6 +147,12 @@ function M.notify()
     current:touch()
     waiter:wake()
   end
+end
+
+--- When the daemon refreshes a tenant at the latest.
+-- @return UNIX seconds | nil
+function M.due_at(tenant_id)
+  return current and current:due_at(tenant_id)
 end
 
 --- Serve for ever: one task of the daemon.

@@ -38,6 +38,8 @@ function Tenants:get(tenant_id)
   local row, e = select_one(self.ctx.db, tenant_id)
   if not row and not e then
     e = err.new("TenantNotFound", "no tenant '%s' is registered", tenant_id)
+  elseif row and row.policy == "interval" then
+    row.refresh_at = refresh.due_at(tenant_id)
   end
   return row, e
 end
@@ -53,6 +55,9 @@ function Tenants:list(all)
   end
   local out = json.array {}
   for _, row in ipairs(rows) do
+    if row.policy == "interval" then
+      row.refresh_at = refresh.due_at(row.tenant_id)
+    end
     local there = ctx.fs.contain(ctx.conf.jail_root_base, row.jail_root_path)
     if not there then
       row.status = "orphaned"

@@ -11,7 +11,7 @@ return {
     { "update", "boolean", help = "replace a row that differs" },
   },
   columns = { "tenant_id", "jail_root_path", "collection_id", "status", "change", "env_owner", "created_at",
-    "updated_at", "provisioned_at", "last_result", "last_error" },
+    "updated_at", "provisioned_at", "last_result", "last_error", "policy", "interval", "refresh_at", "on_change", "signal" },
   run = function(ctx, args)
     if args.collection_id ~= args.tenant_id then
       return nil, { code = "BadParameter", message = "collection_id must be '" .. args.tenant_id ..

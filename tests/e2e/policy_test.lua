@@ -65,6 +65,7 @@ t.test("set-policy: what fits, what does not, again, dry", function()
   is(policy(d, { policy = "manual" }), "updated", "manual", nil)
   row = d:call("get-tenant", { tenant_id = "t" })
   t.eq({ row.policy, row.interval, row.on_change }, { "manual", nil, "hook" })
+  t.eq(row.refresh_at, nil)
   t.err("BadParameter", policy(d))
   t.err("BadParameter", policy(d, { policy = "interval" }))
   t.err("BadParameter", policy(d, { policy = "manual", interval = 5 }))
@@ -143,8 +144,17 @@ end)
 
 t.test("interval goes on after a restart of the daemon", function()
   local d <close> = daemon "A=1\n"
-  t.ok(policy(d, { policy = "interval", interval = 1 }))
+  t.ok(policy(d, { policy = "interval", interval = 86400 }))
+  t.eq(d:call("get-tenant", { tenant_id = "t" }).refresh_at, nil, "not while it is not active")
   t.ok(d:call("provision-tenant", { tenant_id = "t" }))
+  local row = t.eventually(function()
+    local now = d:call("get-tenant", { tenant_id = "t" })
+    return now.refresh_at and now
+  end)
+  local left = row.refresh_at - row.provisioned_at
+  t.ok(left > 86400 * 0.89 and left <= 86402, left)
+  t.eq(d:call("list-tenants")[1].refresh_at ~= nil, true)
+  t.ok(policy(d, { policy = "interval", interval = 1 }))
   d:crash()
   d:tree { ["vault/t.env"] = "A=2\n" }
   t.ok(d:start())
@@ -226,4 +236,28 @@ t.test("restart: the jail's agents run anew and read the new values", function()
     t.eq({ row.status, row.run }, { "running", 2 })
   end
   t.eq(t.ok(d:call("provision-tenant", { tenant_id = "t" })).action, nil)
+end)
+
+t.test("values that are others at each fetch: a restart does not go on for ever", function()
+  local d <close> = scratch.daemon { vault = "fresh", files = { ["jails/t/root/"] = true,
+    ["site/vault/fresh.lua"] = [[
+local Session = {}
+Session.__index = Session
+local n = 0
+function Session:fetch()
+  n = n + 1
+  return { { key = "TOKEN", value = "token-" .. n, item = "token" } }
+end
+function Session:close() self.closed = true end
+return { api = 1, summary = "another token each time", open = function() return setmetatable({}, Session) end }
+]] } }
+  t.ok(d:call("register-tenant", { tenant_id = "t", jail_root_path = d.base .. "/t/root", collection_id = "t" }))
+  t.ok(policy(d, { on_change = "restart" }))
+  local one = t.ok(spawn(d))
+  local two = t.ok(spawn(d)) -- its own provision restarts the first
+  t.eq(two.provision.action, { action = "restart", agents = 1, failed = 0 })
+  local done = t.ok(d:call("provision-tenant", { tenant_id = "t" }))
+  t.eq(done.action, { action = "restart", agents = 2, failed = 0 })
+  t.eq({ d:call("get-agent", { agent_id = one.agent_id }).run, d:call("get-agent", { agent_id = two.agent_id }).run },
+    { 3, 2 })
 end)

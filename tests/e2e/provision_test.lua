@@ -279,3 +279,26 @@ t.test("many at once for one tenant: one file, nobody fails", function()
   end
   t.eq(seen, { provisioned = 1, unchanged = 7 })
 end)
+
+t.test("killed at any moment: the old file or the new one, and the next provision mends the rest", function()
+  local d <close> = daemon "A=0\n"
+  t.eq(t.ok(provision(d)).result, "provisioned")
+  for round = 1, 6 do
+    d:tree { ["vault/t.env"] = "A=" .. round .. "\n" }
+    local conn = t.ok(client.connect(d.socket))
+    local asked = task.go(function() return conn:request({ cmd = "provision-tenant", tenant_id = "t" }, 60) end)
+    task.sleep((round - 1) * 0.0015)
+    d:crash()
+    asked:wait()
+    conn:close()
+    local text = d:read(ENV)
+    t.ok(text == "A=" .. round .. "\n" or text == "A=" .. (round - 1) .. "\n", text)
+    t.ok(d:start())
+    t.eq(d:call("get-tenant", { tenant_id = "t" }).status, "active")
+    local after = t.ok(provision(d))
+    t.ok(after.result == "provisioned" or after.result == "unchanged", after.result)
+    t.eq(d:read(ENV), "A=" .. round .. "\n")
+    t.eq(t.ok(d:call("check-tenant", { tenant_id = "t" })).findings, {})
+    t.eq(t.ok(proc.run { "/bin/ls", "-A", d.dir .. "/jails/t/root" }).stdout, ".env\n", "no temp file is left")
+  end
+end)

@@ -81,6 +81,7 @@
 ---@field last_error? string of the last provision
 ---@field policy "on-spawn"|"interval"|"manual" when `.env` is written
 ---@field interval? integer seconds, of policy `interval`
+---@field refresh_at? integer UNIX seconds: when it is refreshed at the latest, of policy `interval` while active
 ---@field on_change "none"|"signal"|"restart"|"hook" what happens when values have changed
 ---@field signal? string its name, of `on_change` `signal`
 ---@field change? "created"|"updated"|"unchanged" after `register` and `set_policy`
