@@ -115,7 +115,7 @@ rows are undone]], waits = true, errors = "@store" },
       { "err: fun(text: string): boolean", "writes to the terminal's error stream" },
       { "is_tty: boolean", "whether there is a terminal" },
       { "client: client", "connections to a daemon" },
-      { "script: fun(kind: string, name: string): table", "a script of the overlay, else `nil, err`" },
+      { "script: fun(kind: string, name: string): table?, Error?", "a script of the overlay, else `nil, err`" },
     } },
     { "Error", "an expected failure: the second result after nil. A plain table with `code` and `message` will do", fields = {
       { "code: string", "stable, in `CamelCase`" },

@@ -76,7 +76,7 @@ change without notice.]],
     { "FingerprintKey:env(root: Root, name: string, tenant: string): table<string, string>",
       "those of a `.env` that stands there", errors = "InvalidLine InvalidKey DuplicateKey @files" },
 
-    { "script.scan(): table[], string[]", "every script of both layers; texts about files that cannot be used" },
+    { "script.scan(site_dir?: string): table[], string[]", "every script of both layers; texts about files that cannot be used" },
     { "script.load(path: string, chunkname: string, env: table): function", "the text of a trusted file, as a function",
       errors = "NotFound NotTrusted TooLarge ScriptSyntax" },
     { "script.compile(text: string, chunkname: string, env: table): function", "a text as a function", errors = "ScriptSyntax" },

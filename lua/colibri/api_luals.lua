@@ -61,8 +61,8 @@ end
 
 local function add_fields(out, model, fields)
   for _, f in ipairs(fields) do
-    out[#out + 1] = ("---@field %s%s %s %s"):format(f.short or f.name, f.optional and "?" or "",
-      qualify(model, f.type), f.text)
+    out[#out + 1] = ("---@field %s%s %s%s %s"):format(f.short or f.name, f.optional and "?" or "",
+      f.waits and "async " or "", qualify(model, f.type), f.text)
   end
 end
 

@@ -39,12 +39,12 @@ function Calls:sync()
   return data and true or nil, e
 end
 
---- @return { status, serverUrl?, lastSync? } | nil, err. Waits.
+-- @return { status, serverUrl?, lastSync? } | nil, err. Waits.
 function Calls:status()
   return self.cli:status()
 end
 
---- @param what "collections" or "items": all that the account can see
+-- @param what "collections" or "items": all that the account can see
 -- @return secret: the reply, index: see bw.index, stderr of the listing | nil, err. Waits.
 function Calls:list(what)
   return self.cli:list("list " .. what, { "list", what }, self.session)
@@ -58,7 +58,7 @@ function Calls:close()
   end
 end
 
---- @param tool of bw_cli.new
+-- @param tool of bw_cli.new
 function M.new(tool)
   return setmetatable({ cli = tool, is_serve = false }, Calls)
 end

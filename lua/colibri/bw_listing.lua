@@ -132,7 +132,7 @@ function Listing:renew()
   self.damaged = nil
 end
 
---- @param dir string: bw's data directory
+-- @param dir string: bw's data directory
 function M.new(dir)
   return setmetatable({ dir = dir }, Listing)
 end

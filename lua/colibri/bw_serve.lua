@@ -101,13 +101,13 @@ function Serve:sync(force)
   return data and true or nil, e
 end
 
---- @return { status, serverUrl?, lastSync? } | nil, err. Waits.
+-- @return { status, serverUrl?, lastSync? } | nil, err. Waits.
 function Serve:status()
   local data, e = call(self, "status", "GET", "/status")
   return cli.check_status(data, e)
 end
 
---- @param what "collections" or "items": all that the account can see
+-- @param what "collections" or "items": all that the account can see
 -- @return secret: the reply, index: see bw.index, what bw has ever said on stderr | nil, err. Waits.
 function Serve:list(what)
   local step = "list " .. what

@@ -81,7 +81,7 @@ function M.append(list, more)
   return table.move(more, 1, #more, #list + 1, list)
 end
 
---- @return the host-visible root of the jail | nil, err(JailRootNeeded)
+-- @return the host-visible root of the jail | nil, err(JailRootNeeded)
 function M.root_of(jail, backend)
   local root = jail.root or jail.path
   if not root then

@@ -22,7 +22,7 @@ local SEQUENCES = {
 
 local HISTORY_MAX = 1000
 
---- @param options { width = columns, history = list of lines (kept) }
+-- @param options { width = columns, history = list of lines (kept) }
 function M.new(options)
   return setmetatable({ width = options.width or 80, history = options.history or {}, bytes = "", prompt = "",
     chars = {}, at = 0 }, Editor)

@@ -9,12 +9,14 @@ local LINE = checked.rules "string table?"
 -- debugging: whether debug lines are written at all
 local M = { debugging = core_log.debugging }
 
---- error/warn/info/debug(topic, message[, fields]): one log line each.
-for _, level in ipairs { "error", "warn", "info", "debug" } do
-  M[level] = function(topic, message, fields)
+local function at(level)
+  return function(topic, message, fields)
     write(level, topic, message, fields)
   end
 end
+
+--- error/warn/info/debug(topic, message[, fields]): one log line each.
+M.error, M.warn, M.info, M.debug = at "error", at "warn", at "info", at "debug"
 
 --- The log of one topic: { error, warn, info, debug }(message[, fields]).
 function M.topic(topic)

@@ -75,7 +75,7 @@ function M.queue(max)
   return setmetatable({ first = 1, last = 0, max = max, waiter = task.waiter() }, Queue)
 end
 
---- @return true | false when it is full
+-- @return true | false when it is full
 function Queue:put(value)
   if self.max and self.last - self.first + 1 >= self.max then
     return false

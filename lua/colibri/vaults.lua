@@ -323,7 +323,7 @@ function Vaults:close()
   end
 end
 
---- @return { adapter, open, pending, sessions, last_error = { code, message, at }? }
+-- @return { adapter, open, pending, sessions, last_error = { code, message, at }? }
 function Vaults:status()
   return { adapter = self.ctx.conf.vault, open = self.session ~= nil, pending = #self.pending,
     sessions = self.sessions, last_error = self.last_error }

@@ -15,7 +15,7 @@ local SIGTERM, SIGKILL = 15, 9
 local Agent = {}
 Agent.__index = Agent
 
---- @param task table: the task module of the world
+-- @param task table: the task module of the world
 function M.new(task)
   return setmetatable({ task = task, list = {}, by_dir = {}, queue = {}, waiter = task.waiter(), last_pid = 4000 },
     Agents)

@@ -19,7 +19,7 @@ local DEFAULT_NOW = 1767614400
 -- Loop turns after which tasks that only wait for each other are at rest.
 local SETTLE_TURNS = 6
 
---- @param options { now = UNIX seconds }
+-- @param options { now = UNIX seconds }
 function M.new(options)
   return setmetatable({ at = options.now or DEFAULT_NOW, passed = 0, sleepers = {}, count = 0 }, Clock)
 end

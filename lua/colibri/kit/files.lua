@@ -28,13 +28,13 @@ function M.tree(dir, files)
   end
 end
 
---- @return text of a file below dir | nil, err
+-- @return text of a file below dir | nil, err
 function M.read(dir, name)
   local root <close> = assert(fs.open_trusted(dir))
   return root:read(name)
 end
 
---- @return stat of a file below dir | nil, err
+-- @return stat of a file below dir | nil, err
 function M.stat(dir, name)
   local root <close> = assert(fs.open_trusted(dir))
   return root:stat(name)

@@ -78,7 +78,7 @@ function Pending:reply()
   return self.answer
 end
 
---- @return data | nil, err
+-- @return data | nil, err
 function Pending:wait()
   local reply = self:reply()
   if not reply.ok then

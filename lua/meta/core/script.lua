@@ -5,9 +5,10 @@
 local script = {}
 
 ---every script of both layers; texts about files that cannot be used
+---@param site_dir? string
 ---@return table[]
 ---@return string[]
-function script.scan() end
+function script.scan(site_dir) end
 
 ---the text of a trusted file, as a function
 ---Fails with NotFound, NotTrusted, TooLarge, ScriptSyntax.

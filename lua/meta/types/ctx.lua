@@ -50,7 +50,7 @@
 ---@field err fun(text: string): boolean writes to the terminal's error stream
 ---@field is_tty boolean whether there is a terminal
 ---@field client colibri.client connections to a daemon
----@field script fun(kind: string, name: string): table a script of the overlay, else `nil, err`
+---@field script fun(kind: string, name: string): table?, colibri.Error? a script of the overlay, else `nil, err`
 
 ---an expected failure: the second result after nil. A plain table with `code` and `message` will do
 ---@class (exact) colibri.Error

@@ -36,6 +36,10 @@ function _Pending:wait() end
 function _Pending:reply() end
 
 ---@class colibri.Daemon
+---@field dir string the scratch directory
+---@field base string the jail-root base below it
+---@field socket string its socket
+---@field log? string its log, once it ended
 local _Daemon = {}
 
 ---makes files, and directories (`/` at the end): `{ ["vault/a.env"] = "A=1\n", ["jails/a/root/"] = true }`
@@ -94,6 +98,16 @@ function _Daemon:crash() end
 function _Daemon:close() end
 
 ---@class colibri.World
+---@field dir string the scratch directory
+---@field base string the jail-root base below it
+---@field clock colibri.Clock its time
+---@field agents colibri.Agents its agents
+---@field proc colibri.Proc its programs
+---@field vault colibri.Vault its vault
+---@field db colibri.db its store
+---@field log table[] log lines: `{ level, topic, message, fields }`
+---@field out string[] what the last step printed
+---@field err string[] what it printed to the error stream
 local _World = {}
 
 ---a command through the real dispatch: its data, or the error, as a client sees them; `peer` is `{ uid, gid, pid }`
@@ -204,6 +218,10 @@ function _World:gen() end
 function _World:drive(done) end
 
 ---@class colibri.Agent
+---@field argv string[] its words
+---@field env table<string, string> its environment
+---@field running boolean whether it runs
+---@field held boolean whether it waits in front of its exec
 local _Agent = {}
 
 ---it prints a JSON line; `event.type` is its type
@@ -251,6 +269,7 @@ function _Agent:pid() end
 function _Agent:id() end
 
 ---@class colibri.Agents
+---@field list colibri.Agent[] those that were started
 local _Agents = {}
 
 ---the one started last
@@ -319,6 +338,7 @@ function _Clock:module() end
 function _Clock:task_module(hooks) end
 
 ---@class colibri.Proc
+---@field runs table[] the calls so far
 local _Proc = {}
 
 ---what a program does: `{ code?, signal?, stdout?, stderr?, timed_out?, overflow? }`, or a function of the call; one without an outcome raises
@@ -335,6 +355,9 @@ function _Proc:missing(name) end
 function _Proc:module() end
 
 ---@class colibri.Vault
+---@field fetched string[] what was asked for
+---@field opened integer sessions opened
+---@field closed integer sessions closed
 local _Vault = {}
 
 ---as `World:collection`

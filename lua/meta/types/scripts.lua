@@ -42,7 +42,7 @@
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
 ---@field access "read"|"change" whether it changes anything; the authorize hooks decide by it, changes are audited
 ---@field params? colibri.Param[] its parameters
----@field run fun(ctx: colibri.Ctx, args: table): any returns the data of the reply, or `nil, err`
+---@field run async fun(ctx: colibri.Ctx, args: table): any, colibri.Error? returns the data of the reply, or `nil, err`
 ---@field aliases? string[] other names
 ---@field columns? string[] what a terminal shows of each row, in order
 ---@field dry_run? boolean false: it takes no `dry_run`; one that changes things does, unless told
@@ -53,7 +53,7 @@
 ---@field api integer API level it is written for: 1
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
----@field run fun(ctx: colibri.Ctx, event: table): any nothing: go on; `false, err`: refuse; `nil, err`: it failed
+---@field run async fun(ctx: colibri.Ctx, event: table): boolean?, colibri.Error|string? nothing: go on; `false, err`: refuse; `nil, err`: it failed
 ---@field before? string[] names of hooks of the same event that it must run before
 ---@field after? string[] names of hooks of the same event that it must run after
 ---@field on_error? "fail"|"warn" whether a failure ends the event (`fail`, unless told) or is logged only
@@ -64,25 +64,25 @@
 ---@field api integer API level it is written for: 1
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
----@field launch fun(ctx: colibri.Ctx, jail: colibri.JailSpec, argv: string[], env: table<string, string>): string[]? the argv that runs `argv` in the jail, or `nil, err`; its first word is an absolute path
+---@field launch async fun(ctx: colibri.Ctx, jail: colibri.JailSpec, argv: string[], env: table<string, string>): string[]?, colibri.Error? the argv that runs `argv` in the jail, or `nil, err`; its first word is an absolute path
 
 ---a vault adapter: `--vault NAME`
 ---@class (exact) colibri.VaultAdapter
 ---@field api integer API level it is written for: 1
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
----@field open fun(ctx: colibri.Ctx): table? a session: `:fetch(collection, since)`, a list of `{ key, value, item }` or `nil, err`; `:close()`, allowed twice; `:rest()?`. Or `nil, err`
----@field recover? fun(ctx: colibri.Ctx): boolean? at the daemon's start: ends what a crash left behind
----@field stamp? fun(ctx: colibri.Ctx): string another text when the credentials have changed; with it, refused ones (`VaultAuthFailed`) are not tried again before
+---@field open async fun(ctx: colibri.Ctx): table?, colibri.Error? a session: `:fetch(collection, since)`, a list of `{ key, value, item }` or `nil, err`; `:close()`, allowed twice; `:rest()?`. Or `nil, err`
+---@field recover? async fun(ctx: colibri.Ctx): boolean?, colibri.Error? at the daemon's start: ends what a crash left behind
+---@field stamp? fun(ctx: colibri.Ctx): string?, colibri.Error? another text when the credentials have changed; with it, refused ones (`VaultAuthFailed`) are not tried again before
 
 ---how a provider's agents are started: `spawn-agent NAME MODEL`
 ---@class (exact) colibri.Provider
 ---@field api integer API level it is written for: 1
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
----@field command fun(ctx: colibri.Ctx, spawn: colibri.SpawnSpec): string[]?, table<string, string>? the agent's argv (a path inside the jail) and environment, or `nil, err`; put no secret into either
+---@field command async fun(ctx: colibri.Ctx, spawn: colibri.SpawnSpec): string[]?, table<string, string>|colibri.Error the agent's argv (a path inside the jail) and environment, or `nil, err`; put no secret into either
 ---@field ready_event? string type of the JSON line by which its agents tell that they are ready
----@field ready? fun(ctx: colibri.Ctx, agent: table): boolean is this agent ready? asked again and again; `agent` has `agent_id`, `run`, `session_id`, `model`, `jail_name`, `jail_root`
+---@field ready? async fun(ctx: colibri.Ctx, agent: table): boolean is this agent ready? asked again and again; `agent` has `agent_id`, `run`, `session_id`, `model`, `jail_name`, `jail_root`
 
 ---`states`: from an agent's events to its state; `restart`: what follows the end of a run; `refresh`: when a tenant of policy `interval` is due
 ---@class (exact) colibri.Policy
@@ -96,7 +96,7 @@
 ---@field api integer API level it is written for: 1
 ---@field summary string one line for a person
 ---@field disabled? boolean true removes the shipped script of this name; nothing else is needed then
----@field run fun(ctx: colibri.ProofCtx, proof: table): any true; `"skip", why`; or `nil, err`. `proof` holds the options and facts that steps share
+---@field run async fun(ctx: colibri.ProofCtx, proof: table): any, any true; `"skip", why`; or `nil, err`. `proof` holds the options and facts that steps share
 
 ---What stock() returns: the shipped script that this file shadows.
 ---@return any
