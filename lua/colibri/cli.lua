@@ -8,6 +8,7 @@ local client = require "core.client"
 local clock = require "core.clock"
 local completion = require "colibri.completion"
 local err = require "colibri.err"
+local foreground = require "colibri.cli_foreground"
 local render = require "colibri.render"
 local sys = require "core.sys"
 local text = require "colibri.text"
@@ -203,9 +204,11 @@ function Cli:unreachable(words, e)
   return self:fail(words[1], e)
 end
 
--- Seconds that a command may take, as far as the CLI is concerned.
-local function patience(command)
-  return command.timeout and command.timeout + GRACE_SECONDS or DEFAULT_SECONDS
+-- Seconds that a command may take, as far as the CLI is concerned; one with a
+-- parameter `timeout` of its own takes that long, too.
+local function patience(command, request)
+  local own = type(request.timeout) == "number" and request.timeout or 0
+  return own + (command.timeout and command.timeout + GRACE_SECONDS or DEFAULT_SECONDS)
 end
 
 -- The effects of a dry run come behind what the real one would show.
@@ -258,7 +261,10 @@ function Cli:verb(words)
   end
   self.json = self.json or parsed.json
   self:set_timeout(parsed.timeout)
-  data, e, effects = self:request(conn, parsed.request, patience(parsed.command))
+  if foreground.wants(parsed) then
+    return foreground.run(self, conn, parsed)
+  end
+  data, e, effects = self:request(conn, parsed.request, patience(parsed.command, parsed.request))
   if data == nil then
     return self:fail(words[1], e or err.new("BadReply", "the reply holds no data"))
   end

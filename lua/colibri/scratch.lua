@@ -40,6 +40,21 @@ function Daemon:stat(name)
   return files.stat(self.dir, name)
 end
 
+--- Put /bin/sh and what it links into a jail root: a shell inside. Waits.
+-- @param name string: the root below the scratch directory, "jails/proof0/root"
+function Daemon:furnish(name)
+  local root <close> = assert(fs.open_trusted(self.dir))
+  local paths = { "/bin/sh" }
+  local ldd = assert(proc.run { "/usr/bin/ldd", "/bin/sh", env = { PATH = "/usr/bin:/bin" } })
+  for path in ldd.stdout:gmatch("(/%S+)") do
+    paths[#paths + 1] = path:gsub(":$", "")
+  end
+  for _, path in ipairs(paths) do
+    self:tree { [name .. path:match("^.*/")] = true }
+    assert(root:copy_in(path, name .. path, 0x1ed)) -- 0755
+  end
+end
+
 -- Flags of this daemon.
 local function flags(self, options)
   local list = { "--socket", self.socket, "--db", self.dir .. "/colibri.sqlite", "--state-dir", self.dir .. "/state",

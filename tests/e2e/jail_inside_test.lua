@@ -38,28 +38,11 @@ local function case(can, name, fn)
   end)
 end
 
--- A shell and what it links, in a jail root.
-local function furnish(d)
-  local root <close> = assert(fs.open_trusted(d.dir))
-  local files = { "/bin/sh" }
-  for path in proc.run({ "/usr/bin/ldd", "/bin/sh", env = { PATH = "/usr/bin:/bin" } }).stdout:gmatch("(/%S+)") do
-    files[#files + 1] = path
-  end
-  for _, path in ipairs(files) do
-    local at = "jails/j1/root"
-    for part in path:match("^(.*)/"):gmatch("[^/]+") do
-      at = at .. "/" .. part
-      d:tree { [at .. "/"] = true }
-    end
-    assert(root:copy_in(path, "jails/j1/root" .. path, 0x1ed)) -- 0755
-  end
-end
-
 local function daemon(backend)
   local d = scratch.daemon { backend = backend, env = { TZ_PROBE = "there", BW_PASSWORD = "secret" }, start = false,
     files = { ["jails/j1/root/work/"] = true, ["jails/j1/root/proc/"] = true, ["jails/j1/root/dev/"] = true,
       ["jails/j1/root/tmp/"] = true, ["bin/"] = true } }
-  furnish(d)
+  d:furnish "jails/j1/root"
   if backend == "jexec" then
     d:tree { ["bin/jexec.base"] = d.base .. "\n", ["site/jail/jexec.lua"] = STANDIN:format(d.dir) }
     local root <close> = assert(fs.open_trusted(d.dir))

@@ -60,6 +60,11 @@ function _Daemon:read(name) end
 ---@return colibri.Error? err
 function _Daemon:stat(name) end
 
+---puts a shell into a jail root below it
+---@async
+---@param name string
+function _Daemon:furnish(name) end
+
 ---sends a command; its data, or the daemon's error
 ---Fails with @client.
 ---@async

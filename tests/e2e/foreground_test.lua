@@ -1,0 +1,82 @@
+-- `colibri spawn-local ... --wait exit`: what a shell script, cron or Nomad's
+-- raw_exec sees of an agent in front.
+local t = require "colibri.test"
+local proc = require "core.proc"
+local scratch = require "colibri.scratch"
+local sys = require "core.sys"
+
+local SIGINT, SIGTERM = 2, 15
+local ENV = { PATH = "/usr/bin:/bin" }
+
+local function words(d, script, ...)
+  local argv = { sys.program "colibri", "--socket", d.socket, "spawn-local", "/bin/sh", "--arg", "-c", "--arg", script,
+    "--wait", "exit", ... }
+  argv.env = { PATH = ENV.PATH, COLIBRI_SHARE_DIR = sys.conf.share_dir }
+  return argv
+end
+
+local function run(d, script, ...)
+  return assert(proc.run(words(d, script, ...)))
+end
+
+-- Start it in the background; returns once the agent has made the file `up`.
+local function start(d, script, ...)
+  local process = assert(proc.start(words(d, "echo up >" .. d.dir .. "/up; " .. script, ...)))
+  t.eventually(function() return d:read("up") == "up\n" end, 30)
+  return process
+end
+
+t.test("the exit code is the agent's; a signal is 128 and its number", function()
+  local d <close> = scratch.daemon {}
+  local r = run(d, "exit 0")
+  t.eq({ r.code, r.stderr }, { 0, "" })
+  t.ok(r.stdout:find('"status":"exited"', 1, true) and r.stdout:find('"exit_code":0', 1, true), r.stdout)
+  t.eq(run(d, "exit 77").code, 77)
+  t.eq(run(d, "kill -9 $$").code, 137)
+  local bad = run(d, "exit 0", "--limit", "nope=1")
+  t.eq(bad.code, 1)
+  t.ok(bad.stderr:find("BadParameter", 1, true), bad.stderr)
+  t.eq(#d:call("list-agents"), 0)
+end)
+
+t.test("the end of all runs counts, and a failed agent is 1", function()
+  local d <close> = scratch.daemon {}
+  local r = run(d, "exit 5", "--restart", "on-failure", "--restart-delay", "0.01", "--restart-tries", "2")
+  t.eq(r.code, 1)
+  t.ok(r.stdout:find("2 failures in 600 s", 1, true), r.stdout)
+  t.eq(run(d, "echo x >>" .. d.dir .. "/n; [ $(wc -l <" .. d.dir .. "/n) -ge 3 ]", "--restart", "on-failure",
+    "--restart-delay", "0.01").code, 0)
+end)
+
+t.test("TERM and INT stop the agent, the second one kills it", function()
+  local d <close> = scratch.daemon {}
+  local p = start(d, "trap 'exit 9' TERM; while :; do sleep 0.05; done")
+  p:kill(SIGTERM)
+  t.eq(p:wait().code, 9, "the agent chose it")
+  t.eq(#d:call("list-agents"), 0)
+  d:tree { up = "" }
+  p = start(d, "trap '' TERM; echo term >" .. d.dir .. "/deaf; while :; do sleep 0.05; done")
+  t.eventually(function() return d:read("deaf") end)
+  p:kill(SIGINT)
+  t.eventually(function() return d.process and not p:done() and d:call("list-agents")[1] ~= nil end)
+  p:kill(SIGINT)
+  t.eq(p:wait().code, 137)
+  t.eq(#d:call("list-agents"), 0)
+end)
+
+t.test("--timeout stops it: exit status 4", function()
+  local d <close> = scratch.daemon {}
+  local r = run(d, "exec sleep 1000", "--timeout", "0.3")
+  t.eq(r.code, 4)
+  t.ok(r.stderr:find("Timeout", 1, true), r.stderr)
+  t.eq(#d:call("list-agents"), 0)
+end)
+
+t.test("the daemon may go and come back meanwhile", function()
+  local d <close> = scratch.daemon {}
+  local p = start(d, "while [ ! -e " .. d.dir .. "/go ]; do sleep 0.05; done; exit 6")
+  d:crash()
+  t.ok(d:start())
+  d:tree { go = "" }
+  t.eq(p:wait().code, 6)
+end)
