@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# common.sh - what the three measurements share: a scratch directory on the file
+# common.sh - what the measurements share: a scratch directory on the file
 # system of the build, helpers built, a daemon in it, pinning, medians.
 cd "$(dirname "$0")/../.." || exit
 top=$(pwd)
@@ -11,15 +11,20 @@ if [ "$(uname -s)" != Linux ]; then
 	echo "bench: skipped: the measurements read /proc and use epoll"
 	exit 0
 fi
-for helper in ask load echo commit started; do
+lua=
+for name in lua5.4 lua-5.4 lua54; do
+	pkg-config --exists $name && lua=$name && break
+done
+lib=$BUILD/libcolibri.a
+for helper in ask load echo commit started task; do
 	[ -x "$BUILD/bench/$helper" ] && [ -z "$(find "tests/bench/$helper.c" \
-	    -newer "$BUILD/bench/$helper")" ] && continue
+	    "$lib" -newer "$BUILD/bench/$helper")" ] && continue
 	mkdir -p "$BUILD/bench"
 	# shellcheck disable=SC2046 # lists of flags
-	${CC:-cc} -std=c11 -O2 -Wall -Wextra -D_GNU_SOURCE \
-	    $(pkg-config --cflags libevent_core sqlite3) \
-	    -o "$BUILD/bench/$helper" "tests/bench/$helper.c" \
-	    $(pkg-config --libs libevent_core sqlite3) || exit 1
+	${CC:-cc} -std=c11 -O2 -Wall -Wextra -D_GNU_SOURCE -iquote core \
+	    $(pkg-config --cflags "$lua" libevent_core sqlite3) \
+	    -o "$BUILD/bench/$helper" "tests/bench/$helper.c" "$lib" \
+	    $(pkg-config --libs "$lua" libevent_core sqlite3) -lm || exit 1
 done
 PATH=$BUILD/bench:$PATH
 
