@@ -59,10 +59,11 @@ fs_fail(struct err *e, const char *other, const char *doing,
 
 /* --- containment --- */
 
-/* realpath(3) of an absolute path; missing is the code when it is not there. */
+/* The canonical path of an absolute one, and what is there; missing is the code
+ * when nothing is. */
 static char *
 fs_canonical(const char *path, const char *what, const char *missing,
-    struct err *e)
+    struct stat *st, struct err *e)
 {
 	const char *code;
 	char *out;
@@ -77,7 +78,7 @@ fs_canonical(const char *path, const char *what, const char *missing,
 		    PATH_MAX - 1);
 		return NULL;
 	}
-	out = realpath(path, NULL);
+	out = fs_real(path, st);
 	if (out == NULL) {
 		if (errno == ENOENT || errno == ENOTDIR)
 			code = missing;
@@ -109,23 +110,19 @@ fs_resolve(const char *base, const char *path, char **cbase, char **cpath,
 	struct stat st;
 
 	*cpath = NULL;
-	*cbase = fs_canonical(base, "base", "BaseMissing", e);
+	*cbase = fs_canonical(base, "base", "BaseMissing", &st, e);
 	if (*cbase == NULL)
 		return -1;
-	if (lstat(*cbase, &st) != 0 || !S_ISDIR(st.st_mode))
+	if (!S_ISDIR(st.st_mode))
 		return err_set(e, "BaseMissing", "base %.200s is no directory",
 		    *cbase);
-	*cpath = fs_canonical(path, "target", "TargetMissing", e);
+	*cpath = fs_canonical(path, "target", "TargetMissing", &st, e);
 	if (*cpath == NULL)
 		return -1;
 	*below = fs_below(*cbase, *cpath);
 	if (*below == NULL)
 		return err_set(e, "TargetEscapesRoot",
 		    "%.200s is not below the base %.200s", *cpath, *cbase);
-	if (lstat(*cpath, &st) != 0)
-		return err_sys(e, errno == ENOENT || errno == ENOTDIR ?
-		    "TargetMissing" : fs_code(errno, "ReadFailed"),
-		    "look at target %.200s", *cpath);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, "TargetEscapesRoot",
 		    "%.200s is no directory", *cpath);

@@ -24,6 +24,11 @@ enum fs_want {
 	FS_WANT_SEARCH,		/* only to walk on from; needs no r bit */
 };
 
+/* The canonical path of an absolute one, as realpath(3) gives it, and what is
+ * there. The caller frees it; NULL with errno. */
+struct stat;
+char *fs_real(const char *path, struct stat *st);
+
 /*
  * Open the directory rel ("a/b", checked by fs_name_check()) below dirfd
  * without following a symlink. Returns a descriptor, or -1 with errno: ELOOP

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +25,7 @@
 #endif
 
 #include "fs_priv.h"
+#include "mem.h"
 
 /* A descriptor that is only walked through needs no read permission. */
 #if defined(O_SEARCH)
@@ -48,6 +51,82 @@ void
 fs_set_walk(enum fs_walk walk)
 {
 	walk_mode = walk;
+}
+
+#if defined(__linux__)
+/* The canonical name of the directory at path, of which len bytes count: one call
+ * resolves it, and /proc tells the name of what was opened, where realpath(3)
+ * asks for each component. Returns its length; 0 when it cannot be had like
+ * this: no /proc, a name that is not to be trusted. */
+static size_t
+fs_real_dir(const char *path, size_t len, char *out, size_t size)
+{
+	static const char gone[] = " (deleted)";
+	char name[PATH_MAX];
+	ssize_t n;
+	int fd;
+
+	if (len == 0 || len >= sizeof(name))
+		return 0;
+	memcpy(name, path, len);
+	name[len] = '\0';
+	fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	n = readlink(name, out, size);
+	close(fd);
+	if (n < 1 || (size_t)n >= size || out[0] != '/' ||
+	    (n >= (ssize_t)sizeof(gone) - 1 && memcmp(out + n -
+	    (sizeof(gone) - 1), gone, sizeof(gone) - 1) == 0))
+		return 0;
+	return (size_t)n;
+}
+
+/* The parent by fs_real_dir(), so that the last component itself is not opened;
+ * NULL unless that is a plain name and no symlink. */
+static char *
+fs_real_below(const char *path, struct stat *st)
+{
+	const char *last = strrchr(path, '/') + 1;
+	char out[PATH_MAX];
+	size_t n, len = strlen(last);
+
+	if (len == 0 || strcmp(last, ".") == 0 || strcmp(last, "..") == 0)
+		return NULL;
+	n = fs_real_dir(path, (size_t)(last - 1 - path), out, sizeof(out));
+	if (n == 0 || n + 1 + len >= sizeof(out))
+		return NULL;
+	if (n == 1)			/* below "/" itself */
+		n = 0;
+	out[n] = '/';
+	memcpy(out + n + 1, last, len + 1);
+	if (lstat(out, st) != 0 || S_ISLNK(st->st_mode))
+		return NULL;
+	return xstrdup(out);
+}
+#endif
+
+char *
+fs_real(const char *path, struct stat *st)
+{
+	char *out = NULL;
+	int saved;
+
+#if defined(__linux__)
+	if (walk_mode == FS_WALK_BEST)
+		out = fs_real_below(path, st);
+#endif
+	if (out != NULL)
+		return out;
+	out = realpath(path, NULL);
+	if (out != NULL && lstat(out, st) != 0) {
+		saved = errno;
+		free(out);
+		errno = saved;
+		return NULL;
+	}
+	return out;
 }
 
 void

@@ -69,23 +69,23 @@ function Tenants:list(all)
   return out
 end
 
--- Insert or compare inside the transaction. Returns "created", "updated",
--- "unchanged", or nil, err.
+-- Insert or compare inside the transaction. Returns "created", "updated" or
+-- "unchanged" and the row, or nil, err.
 local function upsert(tx, want, update)
-  local row, e = select_one(tx, want.tenant_id)
-  if e then
+  local created, e = tx:exec([[INSERT INTO tenants (tenant_id, jail_root_path, collection_id, status, env_owner,
+    created_at, updated_at) VALUES (?, ?, ?, 'provisioned', ?, ?, ?) ON CONFLICT (tenant_id) DO NOTHING]],
+    want.tenant_id, want.jail_root_path, want.collection_id, want.env_owner, want.at, want.at)
+  if not created then
     return nil, e
   end
-  if not row then
-    local ok
-    ok, e = tx:exec([[INSERT INTO tenants (tenant_id, jail_root_path, collection_id, status, env_owner, created_at,
-      updated_at) VALUES (?, ?, ?, 'provisioned', ?, ?, ?)]], want.tenant_id, want.jail_root_path,
-      want.collection_id, want.env_owner, want.at, want.at)
-    return ok and "created", e
+  local row
+  row, e = select_one(tx, want.tenant_id)
+  if not row or created == 1 then
+    return row and "created", row or e
   end
   local same = row.jail_root_path == want.jail_root_path and row.collection_id == want.collection_id
   if same and (want.env_owner == nil or row.env_owner == want.env_owner) then
-    return "unchanged"
+    return "unchanged", row
   end
   if not update then
     return nil, err.new("TenantExists",
@@ -99,7 +99,11 @@ local function upsert(tx, want, update)
   if ok and not same then
     ok, e = env_record.forget(tx, want.tenant_id)
   end
-  return ok and "updated", e
+  if not ok then
+    return nil, e
+  end
+  row, e = select_one(tx, want.tenant_id)
+  return row and "updated", row or e
 end
 
 --- Register a tenant. Waits for the commit.
@@ -123,16 +127,12 @@ function Tenants:register(args)
   audit:subject(args.tenant_id)
   local _ <close> = provision.turn(args.tenant_id)
   return self.ctx.db:write(function(tx)
-    local change, why = upsert(tx, want, args.update)
+    local change, row = upsert(tx, want, args.update)
     if not change then
-      return nil, why
+      return nil, row
     end
-    local ok, row
-    ok, why = audit:row(tx, change)
-    if ok then
-      row, why = select_one(tx, want.tenant_id)
-    end
-    if not row then
+    local ok, why = audit:row(tx, change)
+    if not ok then
       return nil, why
     end
     row.change = change

@@ -53,6 +53,17 @@ check_contain(void)
 	WORKS(fs_contain("/", base, b, sizeof(b), rel, sizeof(rel), &e));
 	CHECK_STR(b, "/");
 	CHECK_STR(rel, base + 1);
+	WORKS(fs_contain("//", "//usr/./bin/..", b, sizeof(b), rel,
+	    sizeof(rel), &e));
+	CHECK_STR(rel, "usr");
+	WORKS(fs_contain("/", "//usr", b, sizeof(b), rel, sizeof(rel), &e));
+	CHECK_STR(rel, "usr");
+	/* /proc would tell such a name of a directory that is gone. */
+	tree_dir(tree("base/x (deleted)"));
+	tree_dir(tree("base/x (deleted)/root"));
+	WORKS(fs_contain(base, tree("base/x (deleted)/root"), b, sizeof(b),
+	    rel, sizeof(rel), &e));
+	CHECK_STR(rel, "x (deleted)/root");
 	/* A neighbour whose name begins like the base's. */
 	tree_dir(tree("base2"));
 	FAILS(contain(base, tree("base2"), &e), "TargetEscapesRoot");
