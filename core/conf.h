@@ -41,6 +41,7 @@ struct conf {
 	int64_t script_instructions;	/* COLIBRI_SCRIPT_INSTRUCTIONS, 100000000 */
 	int64_t script_memory;		/* COLIBRI_SCRIPT_MEMORY bytes a run, 16 MiB */
 	int64_t lua_memory;		/* COLIBRI_LUA_MEMORY bytes in all, 512 MiB */
+	int64_t hook_failures;		/* COLIBRI_HOOK_FAILURES in a row, 5 */
 	double vault_timeout;		/* COLIBRI_VAULT_TIMEOUT s a call, 60 */
 	double vault_idle;		/* COLIBRI_VAULT_IDLE s kept open, 30 */
 	double stall_after;		/* COLIBRI_STALL_AFTER s silent, 4 h; 0 never */

@@ -4,6 +4,7 @@
  * Mechanism only: which files there are, and a text chunk with an environment.
  * What a script must return is checked in lua/colibri/scripts.lua.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "lx.h"
 #include "mem.h"
 #include "overlay.h"
+#include "siphash.h"
 #include "task.h"
 #include "vm.h"
 #include "vm_load.h"
@@ -83,9 +85,29 @@ lscript_scan(lua_State *L)
 	return 2;
 }
 
+#define DIGEST_SIZE	(2 * SIPHASH_SIZE + 1)
+
+/* 32 hexadecimal digits that tell this text from another version of it.
+ * The key is known to all: against drift, not against enemies. */
+static void
+digest(const char *text, size_t len, char hex[DIGEST_SIZE])
+{
+	static const unsigned char key[SIPHASH_KEY_SIZE] = "colibri scripts";
+	unsigned char sum[SIPHASH_SIZE];
+	struct siphash h;
+	size_t i;
+
+	siphash_start(&h, key);
+	siphash_add(&h, text, len);
+	siphash_end(&h, sum);
+	for (i = 0; i < sizeof(sum); i++)
+		snprintf(hex + 2 * i, 3, "%02x", sum[i]);
+}
+
 /*
- * script.load(path, chunkname, env) -> function | nil, err: the text chunk of
- * a trusted file. Codes: NotFound, NotTrusted, TooLarge, ScriptSyntax.
+ * script.load(path, chunkname, env) -> function, digest | nil, err: the text
+ * chunk of a trusted file, and what tells it from another version. Codes:
+ * NotFound, NotTrusted, TooLarge, ScriptSyntax.
  */
 static int
 lscript_load(lua_State *L)
@@ -93,7 +115,7 @@ lscript_load(lua_State *L)
 	const char *path = lx_checkstr(L, 1);
 	const char *chunkname = lx_checkstr(L, 2);
 	struct err e = ERR_INIT;
-	char *text;
+	char *text, hex[DIGEST_SIZE];
 	size_t len;
 	int rc;
 
@@ -101,9 +123,13 @@ lscript_load(lua_State *L)
 	luaL_checktype(L, 3, LUA_TTABLE);
 	if (overlay_read(path, &text, &len, &e) != 0)
 		return lx_fail(L, &e);
+	digest(text, len, hex);
 	rc = vm_load(L, text, len, chunkname, 3, &e);
 	free(text);
-	return rc == 0 ? 1 : lx_fail(L, &e);
+	if (rc != 0)
+		return lx_fail(L, &e);
+	lua_pushstring(L, hex);
+	return 2;
 }
 
 /*

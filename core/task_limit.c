@@ -177,8 +177,10 @@ task_slice_end(struct tasks *ts, struct task *t, bool suspended)
 		if (ts->late[0] == '\0' && suspended)
 			place(t->inner != NULL ? t->inner : t->co, ts->late,
 			    sizeof(ts->late));
-		log_warn("task", "%s kept the loop busy for %.3f s at %s",
-		    t->name, took, ts->late[0] != '\0' ? ts->late :
+		/* A program's own long task delays nobody: it has no budget. */
+		(t->instructions == INT64_MAX ? log_debug : log_warn)("task",
+		    "%s kept the loop busy for %.3f s at %s", t->name, took,
+		    ts->late[0] != '\0' ? ts->late :
 		    t->entry[0] != '\0' ? t->entry : "?");
 	}
 	ts->late[0] = '\0';

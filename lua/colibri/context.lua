@@ -67,14 +67,14 @@ function M.setup(values)
   end
 end
 
---- The ctx of one request.
-function M.request(gen, conn, command, request_id)
+--- The ctx of one request; access is what this one may do.
+function M.request(gen, conn, command, access, request_id)
   local peer = conn.peer_view
   if not peer then
     peer = sandbox.readonly(conn.peer, "ctx.peer")
     conn.peer_view = peer
   end
-  return setmetatable({ gen, peer, command.name, command.access, request_id }, meta)
+  return setmetatable({ gen, peer, command.name, access, request_id }, meta)
 end
 
 --- A ctx for work that nobody asked for: the host itself, or colibri-run.

@@ -11,10 +11,12 @@ local ephemeral = require "colibri.ephemeral"
 local err = require "colibri.err"
 local explain = require "colibri.explain"
 local fs = require "core.fs"
+local hooks = require "colibri.hooks"
 local json = require "core.json"
 local log = require "colibri.log"
 local provision = require "colibri.provision"
 local refresh = require "colibri.refresh"
+local script_extract = require "colibri.script_extract"
 local scripts = require "colibri.scripts"
 local server = require "core.server"
 local store = require "colibri.store"
@@ -35,7 +37,7 @@ end
 function M.reload(dry_run)
   local gen, errors
   if dry_run then
-    gen, errors = scripts.build()
+    gen, errors = scripts.build(true)
   else
     gen, errors = scripts.swap()
   end
@@ -57,7 +59,7 @@ end
 
 -- Every mistake that can be found without opening anything.
 local function check()
-  local gen, errors = scripts.build()
+  local gen, errors = scripts.build(true)
   errors = errors or {}
   if gen then
     for _, want in ipairs { { "vault", sys.conf.vault }, { "jail", sys.conf.jail_backend } } do
@@ -132,6 +134,8 @@ local function start()
   local started = clock.now()
   local host = { reload = M.reload, describe = scripts.describe, explain = explain.run, console = console.eval,
     started = started, count_agents = agents.count, vault = vault }
+  host.extract = function(ctx, name) return script_extract.extract(ctx, name, scripts.stock) end
+  host.hook_state, host.troubled_hooks = hooks.state, hooks.troubled
   context.setup { db = db, vault = vault, host = setmetatable({}, { __index = host, __newindex = function(_, key)
     error("ctx.host." .. tostring(key) .. " is read-only", 2)
   end, __metatable = false }) }

@@ -57,6 +57,9 @@ function M.failed(conn, e)
     e = err.new("ScriptError", "the command returned nothing")
   end
   log_failure(conn, e)
+  if conn.ctx then
+    hooks.killed(conn.ctx.gen, e)
+  end
   if conn.ctx and conn.ctx.access == "change" then
     conn.ctx.audit:late(e.code)
   end
@@ -80,25 +83,26 @@ end
 local WEAK = { __mode = "k" }
 
 -- May this peer do this? The hooks of `authorize` decide; see hooks/README.md. A
--- yes holds for the connection when every one of them says `remember`.
+-- yes holds for the connection when every one of them says `remember`; not that
+-- for a change of a command which else only reads.
 local function authorize(conn, gen, ctx, command, args)
   local allowed = conn.allowed
   if not allowed then
     allowed = setmetatable({}, WEAK)
     conn.allowed = allowed
-  elseif allowed[command] then
+  elseif allowed[command] and ctx.access == command.access then
     return true
   end
   local ok, e = hooks.run(gen, "authorize", ctx,
-    { peer = ctx.peer, command = command.name, access = command.access, args = args })
-  if ok then
+    { peer = ctx.peer, command = command.name, access = ctx.access, args = args })
+  if ok and ctx.access == command.access then
     allowed[command] = true
     for _, hook in ipairs(gen.hooks.authorize or {}) do
       if not hook.remember then
         allowed[command] = nil
       end
     end
-  elseif e.code == "Refused" then
+  elseif not ok and e.code == "Refused" then
     e.code = "Forbidden"
   end
   return ok, e
@@ -108,7 +112,7 @@ end
 local function perform(conn, gen, ctx, command, args)
   local ok, e = authorize(conn, gen, ctx, command, args)
   if not ok then
-    if command.access == "change" then
+    if ctx.access == "change" then
       ctx.audit:finish(args, e.code)
     end
     return nil, e
@@ -118,7 +122,7 @@ local function perform(conn, gen, ctx, command, args)
   end
   local data
   data, e = command.run(ctx, args)
-  if command.access == "change" then
+  if ctx.access == "change" then
     ctx.audit:finish(args, e and (err.is(e) and e.code or "ScriptError") or "ok")
   end
   if data == nil and e == nil then
@@ -142,6 +146,17 @@ local function dry_run(conn, gen, ctx, command, args)
   return data, e, dry.effects
 end
 
+-- May this request change things? Some parameters make a change of a command
+-- that only reads without them.
+local function access_of(command, request)
+  for _, name in ipairs(command.change_params) do
+    if request[name] ~= nil and request[name] ~= json.null and request[name] ~= false then
+      return "change"
+    end
+  end
+  return command.access
+end
+
 local function run(conn, request, name)
   if not name then
     return no_name(conn, request)
@@ -159,9 +174,10 @@ local function run(conn, request, name)
     return nil, err.new("UnknownCommand", "no command '%s'", name)
   end
   last_request = last_request + 1
-  local change = command.access == "change"
+  local access = command.change_params and access_of(command, request) or command.access
+  local change = access == "change"
   conn.cancel_on_close = not change
-  local ctx = context.request(gen, conn, command, last_request)
+  local ctx = context.request(gen, conn, command, access, last_request)
   conn.ctx = ctx
   local args, e = command.check(request, request)
   if not args then

@@ -29,7 +29,7 @@ local PARAM = { "dry_run", "boolean", help = "change nothing, tell what would ch
 -- @param def table: a command's script
 -- @return list: a new one, unless there is nothing to add; whether it was added
 function M.declare(def)
-  if def.access ~= "change" or def.dry_run == false then
+  if def.access ~= "change" and not def.change_params or def.dry_run == false then
     return def.params, false
   end
   local out = {}

@@ -69,8 +69,9 @@ end
 --- Order the hooks of one event.
 -- @param event string
 -- @param hooks table: name -> script
--- @return list of { name, run, on_error, summary, remember } | nil, err(BadScript)
-function M.sort(event, hooks)
+-- @param sources table|nil: script -> path of its file
+-- @return list of { name, run, on_error, summary, before, after, source, remember } | nil, err(BadScript)
+function M.sort(event, hooks, sources)
   local names = sorted_names(hooks)
   local first, e = constraints(event, hooks, names)
   if not first then
@@ -88,7 +89,7 @@ function M.sort(event, hooks)
         done[name], progressed = true, true
         local def = hooks[name]
         list[#list + 1] = { name = name, run = def.run, on_error = def.on_error or "fail", summary = def.summary,
-          remember = def.remember }
+          remember = def.remember, before = def.before, after = def.after, source = sources and sources[def] }
         break
       end
     end

@@ -8,107 +8,21 @@
 local effects_dry = require "colibri.effects_dry"
 local err = require "colibri.err"
 local hook_order = require "colibri.hook_order"
+local log = require "colibri.log"
 local params = require "colibri.params"
 local sandbox = require "colibri.sandbox"
 local script = require "core.script"
+local script_kinds = require "colibri.script_kinds"
+local self_check = require "colibri.self_check"
 local sys = require "core.sys"
 local task = require "core.task"
 
 local M = {}
 
--- What the table of each kind of script may and must hold: type, or "?type".
-local COMMON = { api = "number", summary = "string", disabled = "?boolean" }
-local KINDS = {
-  commands = { access = "string", params = "?table", run = "function", aliases = "?table",
-    columns = "?table", timeout = "?number", dry_run = "?boolean" },
-  hooks = { run = "function", before = "?table", after = "?table", on_error = "?string",
-    remember = "?boolean" },
-  jail = { launch = "function" },
-  policy = { decide = "function" },
-  providers = { command = "function", ready = "?function", ready_event = "?string" },
-  steps = { run = "function" },
-  vault = { open = "function", recover = "?function", stamp = "?function" },
-}
+local fail = script_kinds.fail
 
 local function kind_of(name)
   return name:match("^([^/]+)/")
-end
-
-local function fail(source, fmt, ...)
-  local e = err.new("BadScript", fmt, ...)
-  e.where = source
-  return nil, e
-end
-
--- The fields that every kind shares, and those of its own.
-local function check_fields(source, kind, def)
-  local own = KINDS[kind]
-  for key in pairs(def) do
-    if not (COMMON[key] or own[key]) then
-      return fail(source, "unknown field '%s' in a script of %s", tostring(key), kind)
-    end
-  end
-  for _, fields in ipairs { COMMON, own } do
-    for key, want in pairs(fields) do
-      local optional, name = want:match("^(%??)(.*)$")
-      if def[key] == nil and optional == "" then
-        return fail(source, "field '%s' is missing", key)
-      elseif def[key] ~= nil and type(def[key]) ~= name then
-        return fail(source, "field '%s' must be a %s, got %s", key, name, type(def[key]))
-      end
-    end
-  end
-  return true
-end
-
-local function check_command(source, def)
-  if def.access ~= "read" and def.access ~= "change" then
-    return fail(source, "access must be 'read' or 'change'")
-  end
-  if def.timeout and not (def.timeout > 0 and def.timeout <= 86400) then
-    return fail(source, "timeout must be more than 0 and at most 86400 seconds")
-  end
-  for _, field in ipairs { "aliases", "columns" } do
-    for _, word in ipairs(def[field] or {}) do
-      if type(word) ~= "string" or not word:match("^[A-Za-z0-9_][A-Za-z0-9_-]*$") then
-        return fail(source, "%s must be a list of names", field)
-      end
-    end
-  end
-  local ok, e = params.check_spec(def.params or {})
-  if not ok then
-    e.where = source
-    return nil, e
-  end
-  return true
-end
-
-local function check_hook(source, def)
-  if def.on_error ~= nil and def.on_error ~= "fail" and def.on_error ~= "warn" then
-    return fail(source, "on_error must be 'fail' or 'warn'")
-  end
-  return true
-end
-
--- Is what the file returned a script of its kind?
-local function check(source, kind, def)
-  if type(def) ~= "table" or getmetatable(def) ~= nil then
-    return fail(source, "a script returns a plain table, this one returned %s", type(def) == "table" and
-      "one with a metatable" or type(def))
-  end
-  if def.api ~= sys.api then
-    return fail(source, "api must be %d, got %s", sys.api, tostring(def.api))
-  end
-  if def.disabled then
-    return true
-  end
-  local ok, e = check_fields(source, kind, def)
-  if ok and kind == "commands" then
-    ok, e = check_command(source, def)
-  elseif ok and kind == "hooks" then
-    ok, e = check_hook(source, def)
-  end
-  return ok, e
 end
 
 -- "site/commands/x.lua" as errors show it.
@@ -131,6 +45,7 @@ local function arm(def)
 end
 
 -- Load one file of one layer. `lower` is what stock() returns, or nil.
+-- Returns the script and the digest of its text | nil, err.
 local function load_file(layer, name, path, lower)
   local source = source_of(layer, name)
   local env = sandbox.env {
@@ -141,8 +56,9 @@ local function load_file(layer, name, path, lower)
       return lower
     end,
   }
-  local fn, e = script.load(path, "@" .. source, env)
+  local fn, digest = script.load(path, "@" .. source, env)
   if not fn then
+    local e = digest
     e.where = e.where or e.message:match("^(.-:%d+): ") or source
     return nil, e
   end
@@ -154,22 +70,23 @@ local function load_file(layer, name, path, lower)
     end
     return nil, call_err
   end
-  local ok, why = check(source, kind_of(name), def)
+  local ok, why = script_kinds.check(source, kind_of(name), def)
   if not ok then
     return nil, why
   end
-  return layer == "site" and arm(def) or def
+  return layer == "site" and arm(def) or def, digest
 end
 
 -- Load the winner of one name; the shipped file is loaded too when a site file
 -- shadows it, for stock().
 local function load_entry(entry)
-  local lower, e
+  local lower, digest
   if entry.stock then
-    lower, e = load_file("stock", entry.name, entry.stock)
+    lower, digest = load_file("stock", entry.name, entry.stock)
     if not lower then
-      return nil, e
+      return nil, digest
     end
+    entry.digest = digest
   end
   if not entry.site then
     return lower
@@ -177,8 +94,30 @@ local function load_entry(entry)
   return load_file("site", entry.name, entry.site, lower)
 end
 
+--- The shipped script of an entry, loaded anew. Waits.
+-- @return script | nil, err
+function M.stock(entry)
+  if not entry.stock then
+    return fail(entry.name, "nothing is shipped under this name")
+  end
+  return load_file("stock", entry.name, entry.stock)
+end
+
+-- What `scripts` tells about an entry; one whose shipped script has changed since
+-- the site's was written is worth a line in the log.
+local function note_entry(entry, def)
+  entry.api, entry.disabled = def.api, def.disabled
+  entry.wraps = type(def.wraps) == "string" and def.wraps or nil
+  if entry.wraps and entry.wraps ~= entry.digest then
+    entry.stock_changed = true
+    log.warn("scripts", entry.digest and "the shipped script has changed since this override was written" or
+      "the shipped script that this override wraps is gone", { script = entry.name, path = entry.site })
+  end
+end
+
 -- Put one loaded script where its kind is looked up.
-local function place(gen, name, def)
+local function place(gen, entry, def)
+  local name = entry.name
   local kind, rest = name:match("^([^/]+)/(.+)$")
   if kind == "hooks" then
     local event, hook = rest:match("^([^/]+)/([^/]+)$")
@@ -187,6 +126,7 @@ local function place(gen, name, def)
     end
     gen.hooks[event] = gen.hooks[event] or {}
     gen.hooks[event][hook] = def
+    gen.sources[def] = entry.site or entry.stock
     return true
   end
   if rest:find("/", 1, true) then
@@ -218,31 +158,41 @@ end
 --- Build a new generation. Waits.
 -- @return generation { number, commands, aliases, hooks = { event = ordered list }, jail,
 --   policy, providers, steps, vault, entries } | nil, list of errors, each with `where`.
-function M.build()
+-- @param with_checks boolean: run the scripts' self_check too
+function M.build(with_checks)
   local entries, texts = script.scan()
-  local errors = {}
+  local errors, checks = {}, {}
   local gen = { commands = {}, aliases = {}, hooks = {}, jail = {}, policy = {}, providers = {},
-    steps = {}, vault = {}, entries = entries }
+    steps = {}, vault = {}, entries = entries, sources = {} }
   for _, text in ipairs(texts) do
     errors[#errors + 1] = err.new("NotTrusted", "%s", text)
   end
   for _, entry in ipairs(entries) do
     local def, e = load_entry(entry)
-    entry.disabled = def and def.disabled or nil
-    if def and not def.disabled then
-      e = select(2, place(gen, entry.name, def))
+    local ok = def
+    if def then
+      note_entry(entry, def)
+      if not def.disabled then
+        ok, e = place(gen, entry, def)
+      end
     end
-    if e then
+    if not ok then
       errors[#errors + 1] = e
+    elseif def.self_check and not def.disabled then
+      checks[#checks + 1] = { source = source_of(entry.site and "site" or "stock", entry.name), fn = def.self_check }
     end
   end
   add_aliases(gen, errors)
   for event, hooks in pairs(gen.hooks) do
-    local list, e = hook_order.sort(event, hooks)
+    local list, e = hook_order.sort(event, hooks, gen.sources)
     gen.hooks[event] = list or {}
     if e then
       errors[#errors + 1] = e
     end
+  end
+  gen.sources = nil
+  if with_checks and #checks > 0 then
+    self_check.run(gen, checks, errors)
   end
   if #errors > 0 then
     return nil, errors
@@ -269,7 +219,7 @@ end
 --- Build, and serve the new generation if it is without a fault.
 -- @return generation | nil, errors; then the old one goes on.
 function M.swap()
-  local gen, errors = M.build()
+  local gen, errors = M.build(true)
   if not gen then
     return nil, errors
   end
@@ -307,11 +257,12 @@ end
 --- What `describe` replies about a generation; see docs/PROTOCOL.md.
 function M.describe(gen)
   local json = require "core.json"
-  local order = json.ordered { "name", "summary", "access", "aliases", "timeout", "params", "columns" }
+  local order = json.ordered { "name", "summary", "access", "change_params", "aliases", "timeout", "params", "columns" }
   local list = json.array {}
   for name, def in pairs(gen.commands) do
     list[#list + 1] = setmetatable({
-      name = name, summary = def.summary, access = def.access, timeout = def.timeout,
+      name = name, summary = def.summary, access = def.access,
+      change_params = def.change_params and json.array { table.unpack(def.change_params) } or nil, timeout = def.timeout,
       aliases = json.array { table.unpack(def.aliases or {}) },
       params = describe_params(def.params),
       columns = def.columns and json.array { table.unpack(def.columns) } or nil,

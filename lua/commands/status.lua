@@ -1,7 +1,7 @@
 local json = require "core.json"
 
 local FIELDS = { "version", "protocol", "api", "platform", "pid", "uptime", "generation", "agents", "connections",
-  "requests", "agent_states", "server", "vault", "stats", "conf" }
+  "requests", "suspended_hooks", "failing_hooks", "agent_states", "server", "vault", "stats", "conf" }
 local ORDER = json.ordered(FIELDS)
 
 return {
@@ -21,6 +21,9 @@ return {
       uptime = (ctx.clock.now() - host.started) // 1 | 0, generation = ctx.gen.number, agents = agents,
       connections = open, requests = requests, agent_states = states,
     }, ORDER)
+    local suspended, failing = host.troubled_hooks(ctx.gen)
+    out.suspended_hooks = #suspended > 0 and json.array(suspended) or nil
+    out.failing_hooks = #failing > 0 and json.array(failing) or nil
     if args.full then
       out.stats, out.server, out.vault, out.conf = sys.stats(), host.server:stats(), host.vault:status(), {}
       for name, value in pairs(ctx.conf) do

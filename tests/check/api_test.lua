@@ -244,7 +244,7 @@ t.test("what is in ctx", function()
 end)
 
 t.test("kinds of script and their fields", function()
-  local text = read("lua/colibri/scripts.lua")
+  local text = read("lua/colibri/script_kinds.lua")
   local kinds = text:match("\nlocal KINDS = (%b{})")
   local said = {}
   for _, kind in ipairs(model.scripts.kinds) do
@@ -255,9 +255,9 @@ t.test("kinds of script and their fields", function()
   end
   for kind, body in kinds:sub(2):gmatch("([%w_]+) = (%b{})") do
     local names = said[kind]
-    if t.ok(names, ("scripts.lua knows the kind '%s': describe it in docs/api/scripts.lua, run `make docs`"):format(kind)) then
+    if t.ok(names, ("script_kinds.lua knows the kind '%s': describe it in docs/api/scripts.lua, run `make docs`"):format(kind)) then
       for field in body:sub(2):gmatch("([%w_]+) = ") do
-        t.ok(names[field], ("scripts.lua lets %s have '%s': add the field to that kind in docs/api/scripts.lua, run `make docs`")
+        t.ok(names[field], ("script_kinds.lua lets %s have '%s': add the field to that kind in docs/api/scripts.lua, run `make docs`")
           :format(kind, field))
         names[field] = nil
       end

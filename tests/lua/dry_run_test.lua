@@ -251,7 +251,7 @@ t.test("every command that changes things takes dry_run, and no other", function
     for _, p in ipairs(command.params) do
       n = n + (p.name == "dry_run" and 1 or 0)
     end
-    local takes = command.access == "change" and command.name ~= "explain" and command.name ~= "console-eval"
+    local takes = (command.access == "change" or command.change_params) and command.name ~= "explain" and command.name ~= "console-eval"
     t.eq(n, takes and 1 or 0, command.name)
   end
   t.err("BadParameter", w:call("list-tenants", { dry_run = true }))

@@ -47,6 +47,7 @@ TEST(defaults)
 	check_value(c, "script_instructions", "100000000");
 	check_value(c, "script_memory", "16777216");
 	check_value(c, "lua_memory", "536870912");
+	check_value(c, "hook_failures", "5");
 	check_value(c, "vault_timeout", "60");
 	check_value(c, "vault_idle", "30");
 	check_value(c, "stall_after", "14400");
@@ -118,7 +119,7 @@ TEST(every_setting_has_both_ways)
 		check_one(words, items[i].name, value);
 		CHECK(items[i].help[0] != '\0');
 	}
-	CHECK_INT(n, 27);
+	CHECK_INT(n, 28);
 }
 
 static void
