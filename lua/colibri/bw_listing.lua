@@ -11,6 +11,8 @@ local log = require "colibri.log"
 
 local M = {}
 
+local DAMAGE_MAX = 65536 -- bytes of what bw says of damaged items
+
 local Listing = {}
 Listing.__index = Listing
 
@@ -45,10 +47,9 @@ local function load(self, vault)
   self.reply, self.index = reply, index
   -- bw says so when it decrypts, and not again at the next list.
   said = said:match("ERROR bitwarden_.*")
-  if said and said ~= self.said then
-    self.damaged = said
+  if said then
+    self.damaged = ((self.damaged or "") .. said):sub(1, DAMAGE_MAX)
   end
-  self.said = said
   return true
 end
 

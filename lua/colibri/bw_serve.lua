@@ -108,7 +108,7 @@ function Serve:status()
 end
 
 -- @param what "collections" or "items": all that the account can see
--- @return secret: the reply, index: see bw.index, what bw has ever said on stderr | nil, err. Waits.
+-- @return secret: the reply, index: see bw.index, what bw said on stderr since the last list | nil, err. Waits.
 function Serve:list(what)
   local step = "list " .. what
   local reply, e = ask(self, step, "GET", "/list/object/" .. what, nil, LIST_REPLY)
@@ -127,7 +127,10 @@ function Serve:list(what)
     end
     return cli.fail("VaultProtocol", "%s: %s", step, e.message)
   end
-  return reply.body, index, self.process:stderr()
+  local said = self.process:stderr()
+  local new = said:sub(self.heard + 1)
+  self.heard = #said
+  return reply.body, index, new
 end
 
 --- End it at once. Never waits.
@@ -152,7 +155,7 @@ function M.start(tool)
     conn:close()
     return nil, e
   end
-  local serve = setmetatable({ cli = tool, conn = conn, process = process, is_serve = true }, Serve)
+  local serve = setmetatable({ cli = tool, conn = conn, process = process, is_serve = true, heard = 0 }, Serve)
   local guard <close> = setmetatable({}, { __close = function(guard)
     if not guard.done then
       serve:kill()

@@ -75,10 +75,15 @@ local function fail_all(self, e)
   end
 end
 
+-- Secrets that nobody holds any more are wiped now, not some day.
+local function sweep()
+  collectgarbage()
+end
+
 -- The oldest request whose requester still waits; waits for one while the
 -- session may be idle. nil: it is time to close.
 local function next_request(self)
-  local deadline = self.clock.monotonic() + self.idle
+  local deadline, rested = self.clock.monotonic() + self.idle, false
   while not self.closing do
     local request = table.remove(self.pending, 1)
     local left = deadline - self.clock.monotonic()
@@ -87,8 +92,10 @@ local function next_request(self)
     elseif not request and left <= 0 then
       return nil
     elseif not request then
-      if self.session.rest then
+      if self.session.rest and not rested then
         self.session:rest()
+        sweep()
+        rested = true
       end
       self.wakeup:wait(left)
     end
@@ -178,6 +185,7 @@ local closer = {
     if e then
       log.warn("vault", "closing the session failed", { code = e.code, error = e.message })
     end
+    sweep()
   end,
 }
 
@@ -192,6 +200,7 @@ end
 -- One session from open to close.
 local function serve(self)
   local session, e = open(self)
+  sweep() -- the credentials
   if not session then
     note(self, e)
     return fail_all(self, e)

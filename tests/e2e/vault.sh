@@ -59,6 +59,11 @@ control() {
 	node "$top/tests/vault-server/ctl.js" "$VAULT_CONTROL" "$@"
 }
 
+# vault_logins: how many tokens were asked for since the last reset.
+vault_logins() {
+	control counters | sed 's/^{"requests":[0-9]*,"logins":\([0-9]*\).*/\1/'
+}
+
 # seed_value NAME: a field of the first account in the seed.
 seed_value() {
 	node -p 'JSON.parse(fs.readFileSync(process.argv[1])).accounts[0][process.argv[2]]' \

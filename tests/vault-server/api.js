@@ -28,11 +28,12 @@ class Tokens {
     return crypto.createHmac('sha256', this.secret).update(text).digest('base64url');
   }
 
-  issue(account, device, clientId, issuer) {
+  // skew: seconds by which the server's clock is ahead of ours.
+  issue(account, device, clientId, issuer, skew) {
     const now = Math.floor(Date.now() / 1000);
     const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const text = `${part({ typ: 'JWT', alg: 'HS256' })}.${part({
-      nbf: now - 1, exp: now + this.lifetime, iss: issuer, sub: account.id,
+      nbf: now - 1 + Math.round(skew), exp: now + this.lifetime, iss: issuer, sub: account.id,
       premium: true, name: account.name, email: account.email,
       email_verified: true, sstamp: account.stamp, device,
       devicetype: 'Linux CLI', client_id: clientId, scope: ['api'],
@@ -144,7 +145,8 @@ class Api {
     const device = form.get('deviceIdentifier');
     account.devices.set(device, (account.devices.get(device) ?? 0) + 1);
     this.counters.logins++;
-    const token = this.tokens.issue(account, device, clientId, `${this.base}|login`);
+    const token = this.tokens.issue(account, device, clientId, `${this.base}|login`,
+      this.store.skew);
     request.note.token = this.tokens.issued;
     return views.token(account, token, this.tokens.lifetime);
   }

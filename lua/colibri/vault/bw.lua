@@ -62,8 +62,22 @@ local function find_program(ctx)
   return path
 end
 
--- Make <state_dir>/bw/<name>, and take its lock. Waits while another process
--- has it.
+-- The lock of a data directory. Waits while another process has it: another
+-- daemon, or a bw that an earlier one left behind.
+local function take_lock(ctx, dir)
+  local deadline = ctx.clock.monotonic() + LOCK_WAIT
+  while true do
+    local lock, e = ctx.bw.lock_dir(dir)
+    if lock then
+      return lock
+    elseif e.code ~= "VaultBusy" or ctx.clock.monotonic() > deadline then
+      return ctx.bw.fail(e.code, "%s", e.message)
+    end
+    ctx.task.sleep(0.1)
+  end
+end
+
+-- Make <state_dir>/bw/<name>, and take its lock.
 local function open_dir(ctx, name)
   local state <close>, e = ctx.fs.open_trusted(ctx.conf.state_dir)
   if not state then
@@ -78,17 +92,9 @@ local function open_dir(ctx, name)
   end
   local dir = ctx.conf.state_dir:gsub("/+$", "") .. "/bw/" .. name
   local lock
-  local deadline = ctx.clock.monotonic() + LOCK_WAIT
-  repeat
-    lock, e = ctx.bw.lock_dir(dir)
-    if not lock and e.code ~= "VaultBusy" then
-      return ctx.bw.fail("VaultNotConfigured", "%s", e.message)
-    elseif not lock then
-      ctx.task.sleep(0.1)
-    end
-  until lock or ctx.clock.monotonic() > deadline
+  lock, e = take_lock(ctx, dir)
   if not lock then
-    return ctx.bw.fail("VaultBusy", "%s", e.message)
+    return nil, e
   end
   return dir, lock
 end
@@ -400,9 +406,9 @@ end
 
 -- End a login that a daemon which is no more left in this directory.
 local function recover_one(ctx, dir)
-  local lock = ctx.bw.lock_dir(dir)
+  local lock, e = take_lock(ctx, dir)
   if not lock then
-    return
+    return nil, e
   end
   local program = find_program(ctx) or dir .. "/no-bw" -- then the login is removed by hand
   local s <close> = new_session(ctx, nil, program, dir, lock)
@@ -410,6 +416,7 @@ local function recover_one(ctx, dir)
     ctx.log.warn("bw: a login was left behind; logging out", { dir = dir })
     s.logged_in = true -- so the close logs out
   end
+  return true
 end
 
 --- After a crash: end what it left logged in. Waits.
@@ -417,9 +424,11 @@ local function recover(ctx)
   local base = ctx.conf.state_dir:gsub("/+$", "") .. "/bw"
   local root <close> = ctx.fs.open_trusted(base)
   for _, name in ipairs(root and root:list() or {}) do
-    local there = root:stat(name .. "/" .. MARK)
-    if there then
-      recover_one(ctx, base .. "/" .. name)
+    if root:stat(name .. "/" .. MARK) then
+      local ok, e = recover_one(ctx, base .. "/" .. name)
+      if not ok then
+        return nil, e
+      end
     end
   end
   return true
