@@ -50,6 +50,20 @@ take_id(const struct bw_json *r, char out[BW_ID_MAX])
 		out[0] = '\0';
 }
 
+/* The second of a time that was just read: servers write the rest in many
+ * ways, and bw writes it anew. */
+static void
+take_time(const struct bw_json *r, char out[BW_TIME_MAX])
+{
+	size_t len = r->text.len < BW_TIME_MAX - 1 ? 0 : BW_TIME_MAX - 1;
+
+	if (len != 0)
+		memcpy(out, r->text.data, len);
+	out[len] = '\0';
+	if (strspn(out, "0123456789-:T") != len)
+		out[0] = '\0';
+}
+
 /* Go past the value that begins with this token. */
 static int
 skip_value(struct bw_json *r, enum bw_token token, struct err *e)
@@ -94,23 +108,26 @@ element_ids(struct bw_json *r, struct bw_element *el, enum bw_token token,
 static int
 element_read(struct bw_json *r, struct bw_element *el, struct err *e)
 {
-	enum { ID = 1, IDS = 2, TRASH = 4, ARCHIVE = 8 };
+	enum { ID = 1, IDS = 2, TRASH = 4, ARCHIVE = 8, REVISED = 16 };
 	unsigned seen = 0, key;
 	enum bw_token token;
 
-	el->id[0] = '\0';
+	el->id[0] = el->revised[0] = '\0';
 	el->nids = 0;
 	el->gone = false;
 	while ((token = bw_json_next(r, e)) == BW_KEY) {
 		key = text_is(r, "id") ? ID : text_is(r, "collectionIds") ? IDS :
 		    text_is(r, "deletedDate") ? TRASH :
-		    text_is(r, "archivedDate") ? ARCHIVE : 0;
+		    text_is(r, "archivedDate") ? ARCHIVE :
+		    text_is(r, "revisionDate") ? REVISED : 0;
 		if ((seen & key) != 0)
 			return list_fail(e, "the same key twice");
 		seen |= key;
 		token = bw_json_next(r, e);
 		if (key == ID && token == BW_STRING)
 			take_id(r, el->id);
+		else if (key == REVISED && token == BW_STRING)
+			take_time(r, el->revised);
 		else if ((key == TRASH || key == ARCHIVE) && token != BW_NULL)
 			el->gone = true;
 		if (key == IDS) {

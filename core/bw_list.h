@@ -16,11 +16,13 @@
 
 #define BW_ID_MAX	64		/* bytes of an id with its NUL */
 #define BW_IDS_MAX	64		/* collections of an item */
+#define BW_TIME_MAX	20		/* "2026-11-24T01:53:10" with its NUL */
 
 struct bw_element {
 	size_t from, to;		/* bytes of the text */
 	char id[BW_ID_MAX];		/* "" in a data file: none */
 	bool gone;			/* in the trash or archived */
+	char revised[BW_TIME_MAX];	/* revisionDate to the second, or "" */
 	size_t nids;			/* collectionIds, ids all of them */
 	char ids[BW_IDS_MAX][BW_ID_MAX];
 };

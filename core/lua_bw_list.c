@@ -26,6 +26,7 @@ struct place {
 	size_t from, to;
 	char collection[BW_ID_MAX];
 	char id[BW_ID_MAX];
+	char revised[BW_TIME_MAX];
 };
 
 static int
@@ -60,6 +61,7 @@ found_add(const struct bw_element *el, void *arg)
 		place.from = el->from;
 		place.to = el->to;
 		memcpy(place.id, el->id, sizeof(place.id));
+		memcpy(place.revised, el->revised, sizeof(place.revised));
 		if (i < el->nids)
 			memcpy(place.collection, el->ids[i],
 			    sizeof(place.collection));
@@ -102,10 +104,11 @@ push_places(lua_State *L, const struct found *f, bool ranges)
 			lua_pushinteger(L, (lua_Integer)place.from);
 			lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 			lua_pushinteger(L, (lua_Integer)place.to);
+			lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 		} else {
-			lua_pushstring(L, place.id);
+			lua_pushstring(L, place.revised);
+			lua_setfield(L, -2, place.id);
 		}
-		lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 		lua_pop(L, 1);
 	}
 }
@@ -129,8 +132,9 @@ lbw_index(lua_State *L)
 	return 1;
 }
 
-/* bw.data_index(data: secret) -> { [collection id or ""] = { item id, ... } } |
- * nil, err(VaultProtocol): what bw's data file has, without trash and archive */
+/* bw.data_index(data: secret) -> { [collection id or ""] = { [item id] = second
+ * of its last change, ... } } | nil, err(VaultProtocol): what bw's data file has,
+ * without trash and archive */
 static int
 lbw_data_index(lua_State *L)
 {

@@ -8,9 +8,11 @@
 local cli = require "colibri.bw_cli"
 local core_bw = require "core.bw"
 local log = require "colibri.log"
+local task = require "core.task"
 
 local M = {}
 
+local TRIES, PAUSE = 6, 0.05 -- seconds, times the number of the try
 local DAMAGE_MAX = 65536 -- bytes of what bw says of damaged items
 
 local Listing = {}
@@ -53,56 +55,8 @@ local function load(self, vault)
   return true
 end
 
--- Of what bw's data file has in this collection, in plain, what is not among
--- these items. nil: the two do not belong together, or there is none.
-local function missing_from(dir, id, items)
-  local data, e = core_bw.read_data(dir)
-  local known
-  if data then
-    known, e = core_bw.data_index(data)
-  end
-  if not known then
-    return nil, e.message
-  end
-  local listed, missing, left = {}, {}, #items
-  for _, item in ipairs(items) do
-    listed[item.id or ""] = item.name ~= ""
-  end
-  for _, item_id in ipairs(known[id] or {}) do
-    if listed[item_id] then
-      left = left - 1
-    else
-      missing[#missing + 1] = item_id
-    end
-  end
-  if left > 0 and #missing == 0 then
-    return nil, "its data file does not have what it lists"
-  end
-  return missing
-end
-
--- A damaged item is somewhere: is this collection whole?
-local function check_whole(self, id, items)
-  local missing, why = missing_from(self.dir, id, items)
-  local bad = {}
-  for found in self.damaged:gmatch("decrypt cipher ([%x-]+)") do
-    bad[#bad + 1] = found
-  end
-  if missing and #missing == 0 then
-    log.warn("vault", "bw: an item of another collection is damaged", { items = table.concat(bad, " ") })
-    return true
-  end
-  local names = table.concat(missing or bad, ", ")
-  local _, e = cli.fail("VaultProtocol", "an item that the account can see is damaged%s; find it in the web vault " ..
-    "and replace it: %s", names ~= "" and " (" .. names .. ")" or "", why or cli.quote(self.damaged))
-  e.keep_session = true
-  return nil, e
-end
-
---- The items of one collection, all of them or none. Waits.
--- @param id string: the collection's
--- @return list | nil, err(VaultProtocol); e.keep_session: the others may be well
-function Listing:items(vault, id)
+-- The items of the collection as they are in the listing now. Waits.
+local function take(self, vault, id)
   local ok, e = load(self, vault)
   if not ok then
     return nil, e
@@ -116,10 +70,84 @@ function Listing:items(vault, id)
     end
     out[#out + 1] = item
   end
-  if self.damaged then
-    ok, e = check_whole(self, id, out)
+  return out
+end
+
+-- Are these the items that bw's data file has in this collection, each as it was
+-- changed last? The file has that in plain.
+-- @return true | false, ids of what is missing, damaged or old | nil, why it cannot be told
+local function is_whole(self, id, items)
+  local data, e = core_bw.read_data(self.dir)
+  local known
+  if data then
+    known, e = core_bw.data_index(data)
   end
-  return ok and out or nil, e
+  if not known then
+    return nil, e.message
+  end
+  local listed, wrong = {}, {}
+  for _, item in ipairs(items) do
+    if item.deletedDate == nil and item.archivedDate == nil then
+      listed[item.id or ""] = item.name ~= "" and (item.revisionDate or ""):sub(1, #"2026-11-24T01:53:10")
+    end
+  end
+  for item_id, revised in pairs(known[id] or {}) do
+    if listed[item_id] ~= revised then
+      wrong[#wrong + 1] = item_id
+    end
+    listed[item_id] = nil
+  end
+  for item_id in pairs(listed) do
+    wrong[#wrong + 1] = item_id
+  end
+  table.sort(wrong)
+  return #wrong == 0, wrong
+end
+
+-- An item is damaged, maybe of this collection.
+local function damaged(self, wrong, why)
+  local bad = wrong or {}
+  for found in (wrong and "" or self.damaged):gmatch("decrypt cipher ([%x-]+)") do
+    bad[#bad + 1] = found
+  end
+  local names = table.concat(bad, ", ")
+  local _, e = cli.fail("VaultProtocol", "an item that the account can see is damaged%s; find it in the web vault " ..
+    "and replace it: %s", names ~= "" and " (" .. names .. ")" or "", why or cli.quote(self.damaged))
+  e.keep_session = true
+  return nil, e
+end
+
+--- The items of one collection, all of them as they were synced, or none. Waits.
+--
+-- Right after a sync bw may still list what it had before, or nothing: then it
+-- is asked again.
+-- @param id string: the collection's
+-- @return list | nil, err(VaultProtocol, VaultStale); e.keep_session: the others may be well
+function Listing:items(vault, id)
+  local wrong
+  for try = 1, TRIES do
+    local out, e = take(self, vault, id)
+    if not out then
+      return nil, e
+    end
+    local whole
+    whole, wrong = is_whole(self, id, out)
+    if whole and self.damaged then
+      log.warn("vault", "bw: an item of another collection is damaged",
+        { items = self.damaged:match("decrypt cipher ([%x-]+)") })
+    end
+    if whole or (whole == nil and not self.damaged) then
+      return out
+    elseif whole == nil then
+      return damaged(self, nil, wrong)
+    end
+    self:rest()
+    task.sleep(PAUSE * try)
+  end
+  if self.damaged then
+    return damaged(self, wrong)
+  end
+  return cli.fail("VaultStale", "what it lists is not what it synced (%s)", table.concat(wrong, ", "))
 end
 
 --- Let go of what can be listed again; what bw said of damage is kept.

@@ -138,7 +138,7 @@ END
 control items '{"collection":"ab","add":[{"name":"DAMAGED","password":"x","corrupt":"key"}]}' >/dev/null
 works "a damaged item of another collection"
 like "a damaged item of another collection is in the log" "$(cat "$D/log")" \
-    'item of another collection is damaged items=[0-9a-f-]{36}$'
+    'item of another collection is damaged items=[0-9a-f-]{36}'
 is "all of this in one session" "$(grep -c 'bw login' "$D/log")" 1
 control reset >/dev/null
 control items '{"collection":"ab","remove":["DAMAGED"]}' >/dev/null

@@ -27,10 +27,10 @@ function bw.index(reply) end
 ---@return colibri.Error? err
 function bw.read_data(dir) end
 
----ids of the items in it, by collection
+---items in it and when they were changed, by collection
 ---Fails with VaultProtocol.
 ---@param data colibri.Secret
----@return table<string, string[]>?
+---@return table<string, table<string, string>>?
 ---@return colibri.Error? err
 function bw.data_index(data) end
 
