@@ -135,8 +135,8 @@ function M.new(ctx, extra)
     return effect
   end
   local fs, proc = dry_files.new(core_fs, report), dry_programs.proc(report)
-  local instance = modules.new { ["core.fs"] = fs, ["core.proc"] = proc, ["core.agent"] = dry_programs.agent(report),
-    ["core.task"] = tracked_task(run.tasks) }
+  local instance = modules.new({ ["core.fs"] = fs, ["core.proc"] = proc, ["core.agent"] = dry_programs.agent(report),
+    ["core.task"] = tracked_task(run.tasks) }, require)
   local live = instance("colibri.agent_store").live
   for id, known in pairs(dry_programs.live(agent_store.live, report)) do
     live[id] = known

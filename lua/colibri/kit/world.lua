@@ -151,7 +151,7 @@ function M.new(site, options)
   for name, text in pairs(type(site) == "table" and site or {}) do
     self:tree { ["site/" .. name] = text }
   end
-  self.require = modules.new(fakes(self, options))
+  self.require = modules.new(fakes(self, options), require)
   add_vault(self)
   spy.watch_bound(self)
   self.main = core_task.spawn_detached("kit daemon", self.require("colibri.daemon").main)
