@@ -53,7 +53,7 @@ return {
       "`colibri check-tenant T` says what; `colibri provision-tenant T` writes it anew" },
     { "PolicyManual", "the tenant's policy is `manual`, so a spawn does not provision it",
       "`colibri provision-tenant T`, or another policy" },
-    { "ProvisionFailed", "with `--provision before` there was no `.env`, so the agent was not started",
+    { "ProvisionFailed", "with `--provision before` there was no `.env`, so the agent was not started; or tenants failed with `--all --strict`",
       "the message has the reason" },
   },
   {

@@ -6,6 +6,7 @@
 --   2 the spawned root is the registered  else refused RootMismatch
 --   3 the root exists, strictly below     else refused TargetMissing,
 --     the base                                 TargetEscapesRoot
+--   (a spawn: the policy is not manual)   else skipped PolicyManual
 --   4 the vault gives the collection      else failed with the vault's code
 --   5 the contained write                 else failed, or refused on an escape
 -- Nothing is changed before 5, and then by one rename. While the vault was
@@ -262,9 +263,14 @@ end
 local function run(ctx, tenant_id, how)
   local row, result, found = check_target(ctx, tenant_id, how.jail_root)
   local list, names
-  if row and how.agent_id and row.policy == "manual" then
-    return M.result("skipped", err.new("PolicyManual", "tenant '%s' is provisioned only when asked", tenant_id))
-  elseif row then
+  if row and how.agent_id then
+    local e = row.policy == "manual" and err.new("PolicyManual", "tenant '%s' is provisioned only when asked", tenant_id)
+    guard(ctx, "its policy lets a spawn provision", { policy = row.policy }, e or nil)
+    if e then
+      return M.result("skipped", e)
+    end
+  end
+  if row then
     log.info("provision", "provisioning tenant env from vault", { tenant = tenant_id })
     list, names = fetch(ctx, tenant_id, how.since)
     result = not list and M.result("failed", names) or nil

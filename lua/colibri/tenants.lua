@@ -195,8 +195,9 @@ function Tenants:set_policy(args)
 end
 
 --- The same for every tenant, in one session of the vault. Waits.
--- @return list of result tables with tenant_id, by name | nil, err of the store
-function Tenants:provision_all(dry_run)
+-- @param strict boolean|nil: when one has failed, an error that names all that have
+-- @return list of result tables with tenant_id, by name | nil, err(ProvisionFailed, ...)
+function Tenants:provision_all(dry_run, strict)
   local rows, e = self.ctx.db:all("SELECT tenant_id FROM tenants ORDER BY tenant_id")
   if not rows then
     return nil, e
@@ -207,6 +208,15 @@ function Tenants:provision_all(dry_run)
   end
   local out, counts = provision.many(self.ctx, ids, { dry_run = dry_run })
   self.ctx.audit:subject(nil, counts)
+  local failed = {}
+  for _, result in ipairs(strict and out or {}) do
+    if result.code ~= json.null then
+      failed[#failed + 1] = ("%s (%s)"):format(result.tenant_id, result.code)
+    end
+  end
+  if #failed > 0 then
+    return nil, err.new("ProvisionFailed", "%d of %d tenants: %s", #failed, #ids, table.concat(failed, ", "))
+  end
   return out
 end
 
@@ -262,7 +272,7 @@ end
 checked.methods(Tenants, "tenants", { get = "string", list = "boolean?",
   register = "table(tenant_id jail_root_path collection_id env_owner update)", delete = "string boolean?",
   provision = "string string? boolean? string?", set_policy = "table(tenant_id policy interval on_change signal)",
-  provision_all = "boolean?", unprovision = "string boolean?",
+  provision_all = "boolean? boolean?", unprovision = "string boolean?",
   check = "string? boolean? boolean?" })
 
 return M

@@ -143,12 +143,18 @@ return { api = 1, summary = "counts", open = function(ctx) return setmetatable({
     { "bad", "failed", "CollectionEmpty", "nothing in bad" })
   t.ok(d:call("status", { full = true }).vault.sessions - before <= 1, "one session")
   t.eq(d:read("jails/t40/root/.env"), "A=t40\n")
+  local e = t.err("ProvisionFailed", d:call("provision-tenant", { all = true, strict = true }))
+  t.eq(e.message, "2 of 42 tenants: bad (CollectionEmpty), t05 (TargetMissing)")
   local row = d:call("get-tenant", { tenant_id = "bad" })
   t.eq({ row.status, row.last_error }, { "provisioned", "CollectionEmpty: nothing in bad" })
   local audit = t.ok(d:call("audit", { limit = 100 }))
-  t.eq({ audit[1].command, audit[1].subject, json.decode(audit[1].detail).provisioned },
+  t.eq({ audit[1].command, audit[1].subject, json.decode(audit[1].detail).unchanged },
     { "provision-tenant", nil, 40 }, "one row for the request")
-  t.eq({ #d:call("audit", { subject = "t40" }), d:call("audit", { subject = "t40" })[1].result }, { 2, "provisioned" })
+  local results = {}
+  for i, one in ipairs(d:call("audit", { subject = "t40" })) do
+    results[i] = one.result
+  end
+  t.eq(results, { "unchanged", "provisioned", "created" })
   t.eq(d:call("audit", { subject = "bad" })[1].result, "CollectionEmpty")
   t.err("BadParameter", d:call("provision-tenant", { tenant_id = "t", all = true }))
   t.err("BadParameter", d:call("provision-tenant"))

@@ -63,6 +63,7 @@ hook hooks/spawn_after/provision: goes on @stock/hooks/spawn_after/provision.lua
 guard the tenant is registered: passes @lua/colibri/provision.lua:N
 guard its root is the registered one: passes @lua/colibri/provision.lua:N
 guard the root is there, below the base: passes @lua/colibri/provision.lua:N
+guard its policy lets a spawn provision: passes @lua/colibri/provision.lua:N
 guard the vault gives the collection: passes @lua/colibri/provision.lua:N
 guard the tenant is registered: passes @lua/colibri/provision.lua:N
 guard its root is the registered one: passes @lua/colibri/provision.lua:N

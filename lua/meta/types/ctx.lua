@@ -393,13 +393,14 @@ function _Tenants:provision(tenant_id, jail_root, dry_run, agent_id) end
 ---@return colibri.Error? err
 function _Tenants:set_policy(spec) end
 
----the same for every tenant, in one session of the vault
----Fails with @store.
+---the same for every tenant, in one session of the vault; with `strict` one that failed is an error
+---Fails with ProvisionFailed, @store.
 ---@async
 ---@param dry_run? boolean
+---@param strict? boolean
 ---@return colibri.Provision[]?
 ---@return colibri.Error? err
-function _Tenants:provision_all(dry_run) end
+function _Tenants:provision_all(dry_run, strict) end
 
 ---removes `.env` and sets the row back to `provisioned`; again is fine
 ---Fails with TenantNotFound, TargetEscapesRoot, @files, @store.
