@@ -91,9 +91,9 @@ int colibri_serve(struct colibri *host, colibri_done_cb *cb, void *arg);
  * (cb of colibri_serve() follows), SIGHUP reloads its scripts. -1 for others. */
 int colibri_signal(struct colibri *host, int signo);
 
-/* Run the loop until colibri_stop(), for a host that made its own base.
- * Returns the status given to colibri_stop(), or 1 when there is no loop. On
- * your own base colibri_stop() does nothing: stop that yourself. */
+/* Run the loop until colibri_stop(), for a host that made its own base; one
+ * that came before counts, once. Returns the status given to it, or 1 when
+ * there is no loop. On your own base it does nothing: stop that yourself. */
 int colibri_run(struct colibri *host);
 void colibri_stop(struct colibri *host, int status);
 

@@ -115,7 +115,7 @@ end
 -- _colibri_place VERB N: sets kind for the N-th word after the verb, from 0.
 local function place_function(commands, verbs)
   local out = { "# What a word without a flag is.", "_colibri_place() {", "\tkind=", "\tcase $1/$2 in",
-    "\thelp/0) kind=" .. words.quote("words " .. verbs) .. " ;;",
+    "\thelp/0) kind=" .. words.quote("words " .. verbs .. " api") .. " ;;",
     "\tcompletion/0) kind=" .. words.quote("words " .. table.concat(words.SHELLS, " ")) .. " ;;" }
   for _, command in ipairs(commands) do
     for i, place in ipairs(command.places) do

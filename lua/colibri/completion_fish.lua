@@ -85,7 +85,7 @@ function M.script(described)
   for _, command in ipairs(commands) do
     add_command(out, command)
   end
-  out[#out + 1] = "complete -c colibri -n '__colibri_in help' -a " .. quote(table.concat(names, " "))
+  out[#out + 1] = "complete -c colibri -n '__colibri_in help' -a " .. quote(table.concat(names, " ") .. " api")
   out[#out + 1] = "complete -c colibri -n '__colibri_in completion' -a " .. quote(table.concat(words.SHELLS, " "))
   return table.concat(out, "\n") .. "\n"
 end

@@ -6,7 +6,7 @@ local M = {}
 
 --- Verbs of the CLI itself with their summaries.
 M.BUILTINS = {
-  { name = "help", summary = "the verbs, or the help of one" },
+  { name = "help", summary = "the verbs, the help of one, or what a script may use" },
   { name = "console", summary = "a Lua prompt inside the daemon" },
   { name = "completion", summary = "a completion script for a shell" },
   { name = "version", summary = "version of this program" },

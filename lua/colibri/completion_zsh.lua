@@ -71,7 +71,7 @@ function M.script(described)
   for i, command in ipairs(commands) do
     cases[i] = command_case(command)
   end
-  cases[#cases + 1] = "\t\thelp) _arguments " .. words.quote("1:verb:(" .. table.concat(names, " ") .. ")") .. " ;;"
+  cases[#cases + 1] = "\t\thelp) _arguments " .. words.quote("1:verb:(" .. table.concat(names, " ") .. " api)") .. " ;;"
   cases[#cases + 1] = "\t\tcompletion) _arguments " ..
     words.quote("1:shell:(" .. table.concat(words.SHELLS, " ") .. ")") .. " ;;"
   return HEAD .. "_colibri() {\n\tlocal curcontext=\"$curcontext\" state line\n\tlocal -a verbs\n" ..

@@ -293,6 +293,7 @@ if command -v bash >/dev/null 2>&1; then
 	is "a flag" "$(completes register-tenant t1 /x t1 --up)" --update
 	is "a value" "$(completes spawn-agent --provision b)" before
 	is "the verb to help with" "$(completes help stop)" stop-agent
+	is "or the script API" "$(completes help ap)" api
 fi
 colibri_is "completion for no shell: 2" 2 "" "colibri: completion: Usage: the shell is one of bash, zsh, fish
 usage: colibri completion bash|zsh|fish" completion tcsh

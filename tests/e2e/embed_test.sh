@@ -110,6 +110,70 @@ run $valgrind "$scratch/ended" "$scratch/sleep.lua"
 like "what ran in a host that is freed is told so, and nothing is lost" "$status|$(printf '%s\n' "$out" | xargs)" \
     '^0\|2 1 .*Cancelled: cancelled 3 1 .*Cancelled: cancelled$'
 
+# A loop of the host's own, modules in Lua and C of the program's own.
+mkdir -m 755 "$scratch/lua"
+cat >"$scratch/lua/greeting.lua" <<'END'
+local task = require "core.task"
+local M = {}
+function M.main(name, count)
+  task.sleep(0.001)
+  if name == "nobody" then
+    return nil, { code = "NobodyThere", message = "no one to greet" }
+  end
+  return 10 * #require("words").hello + #name + math.tointeger(count)
+end
+return M
+END
+cat >"$scratch/own.c" <<'END'
+#include <stdio.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <colibri.h>
+static int luaopen_words(lua_State *L)
+{
+	lua_newtable(L);
+	lua_pushliteral(L, "hello");
+	lua_setfield(L, -2, "hello");
+	return 1;
+}
+static struct colibri *host;
+static void done(int status, const char *message, void *arg)
+{
+	printf("%d %s\n", status, message);
+	if (arg == NULL)
+		colibri_stop(host, status);
+}
+int main(int argc, char **argv)
+{
+	char err[256], *you[] = { "you", "1" }, *nobody[] = { "nobody" };
+	host = colibri_new(NULL, err, sizeof(err));
+	printf("%d %d\n", colibri_add_path(host, "lua"), colibri_add_path(host, argv[argc - 1]));
+	printf("%d %d\n", colibri_add_module(host, "core.fs", luaopen_words),
+	    colibri_add_module(host, "words", luaopen_words));
+	printf("%d\n", colibri_start(host, "nosuch", 0, NULL, done, err));
+	colibri_start(host, "greeting", 2, you, done, NULL);
+	printf("%d\n", colibri_run(host));
+	colibri_start(host, "greeting", 1, nobody, done, NULL);
+	printf("%d %d\n", colibri_run(host), colibri_signal(host, 9));
+	colibri_free(host);
+	return 0;
+}
+END
+# shellcheck disable=SC2046,SC2086 # words
+run cc -std=c11 -g -Wall -Wextra -Werror $sanitize -o "$scratch/own" "$scratch/own.c" \
+    $(pkg-config --cflags --libs colibri "$lua")
+is "a program with modules of its own builds" "$status|$err" "0|"
+# shellcheck disable=SC2086 # words
+run $valgrind "$scratch/own" "$scratch/lua"
+is "its paths, modules, starts and statuses" "$status|$(printf '%s\n' "$out" | sed "s/: open .*/: .../")" "0|-1 0
+-1 0
+1 ScriptError: module 'nosuch': ...
+-1
+54 
+54
+1 NobodyThere: no one to greet
+1 -1"
+
 # --- a daemon in somebody else's program ---
 
 mkdir -p "$scratch/site/commands" "$scratch/run" "$scratch/jails" "$scratch/vault"
