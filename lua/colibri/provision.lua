@@ -41,8 +41,11 @@ local REFUSALS = { RootMismatch = true, TargetMissing = true, TargetEscapesRoot 
 
 --- A path without trailing slashes: how jail roots are stored and compared.
 function M.normal_root(path)
-  local trimmed = path:gsub("/+$", "")
-  return trimmed == "" and "/" or trimmed
+  local last = #path
+  while last > 1 and path:byte(last) == 47 do -- "/"
+    last = last - 1
+  end
+  return path:sub(1, last)
 end
 
 --- A result table: { result, code, keys, change?, message?, names?, added?, removed?, changed? }.

@@ -9,6 +9,8 @@ local log = require "colibri.log"
 
 local M = {}
 
+-- CHECK (a = 'x' OR a = 'y' OR ...): for IN with more than two values SQLite opens a
+-- temporary table in each statement, which costs more than the rest of it.
 local MIGRATIONS = {
   [[
 CREATE TABLE tenants (
@@ -68,10 +70,10 @@ CREATE TABLE env_keys (
   -- when a tenant's .env is written, and what follows: tenant_policy.lua
   [[
 ALTER TABLE tenants ADD COLUMN policy TEXT NOT NULL DEFAULT 'on-spawn'
-  CHECK (policy IN ('on-spawn', 'interval', 'manual'));
+  CHECK (policy = 'on-spawn' OR policy = 'interval' OR policy = 'manual');
 ALTER TABLE tenants ADD COLUMN interval INTEGER CHECK (interval > 0);
 ALTER TABLE tenants ADD COLUMN on_change TEXT NOT NULL DEFAULT 'none'
-  CHECK (on_change IN ('none', 'signal', 'restart', 'hook'));
+  CHECK (on_change = 'none' OR on_change = 'signal' OR on_change = 'restart' OR on_change = 'hook');
 ALTER TABLE tenants ADD COLUMN signal TEXT;
 ]],
   -- supervision: the runs of an agent, and what a restart needs
@@ -84,7 +86,8 @@ CREATE TABLE agents_new (
   jail_name TEXT,
   jail_root_path TEXT,
   backend TEXT NOT NULL,
-  status TEXT NOT NULL CHECK (status IN ('starting', 'running', 'waiting', 'exited', 'failed', 'lost')),
+  status TEXT NOT NULL CHECK (status = 'starting' OR status = 'running' OR status = 'waiting' OR status = 'exited'
+    OR status = 'failed' OR status = 'lost'),
   pid INTEGER,
   exit_code INTEGER,
   exit_signal INTEGER,
