@@ -187,12 +187,8 @@ task_describe(lua_State *L)
 	}
 	if (t->kill != NULL || task_is_out_of_memory(t)) {
 		task_push_kill(L, t, at, 0);
-		if (at != t->co) {
-			lua_getfield(L, -1, "traceback");
-			luaL_traceback(L, t->co, NULL, 0);
-			lua_concat(L, 2);
-			lua_setfield(L, -2, "traceback");
-		}
+		if (at != t->co)
+			task_co_traceback(L, t->co, at);
 		return 1;
 	}
 	if (lua_gettop(t->co) > 0)

@@ -8,11 +8,15 @@
  * __close here) closes the inner coroutine when the outer one is cancelled, so
  * its `<close>` variables run too.
  */
+#include <string.h>
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
 
 #include "task_priv.h"
+
+#define TRACEBACK_MAX	16384	/* bytes; then nothing is added any more */
 
 bool
 task_co_waits(lua_State *co)
@@ -50,6 +54,29 @@ co_check(lua_State *L, int idx)
 	return co;
 }
 
+/* Append the stack of L1, from level on, to the traceback of the error object on
+ * top of L. */
+static void
+add_traceback(lua_State *L, lua_State *L1, int level)
+{
+	const char *text;
+
+	/* Somebody may throw one object again and again. */
+	if (lua_getfield(L, -1, "traceback") != LUA_TSTRING ||
+	    lua_rawlen(L, -1) > TRACEBACK_MAX) {
+		lua_pop(L, 1);
+		return;
+	}
+	luaL_traceback(L, L1, NULL, level);
+	text = strchr(lua_tostring(L, -1), '\n');
+	lua_pushfstring(L, "%s\n\t-- resumed by%s", lua_tostring(L, -2),
+	    text != NULL ? text : "");
+	lua_setfield(L, -4, "traceback");
+	lua_pop(L, 2);
+}
+
+/* --- coroutine.resume and wrap --- */
+
 /* Turn an inner failure into what resume or wrap give their caller. */
 static int
 co_failed(lua_State *L, lua_State *co, bool wrap)
@@ -63,6 +90,7 @@ co_failed(lua_State *L, lua_State *co, bool wrap)
 		    lua_type(co, -1) == LUA_TTABLE) {
 			lua_xmove(co, L, 1);
 			vm_complete_err(L, co, 0);
+			add_traceback(L, L, 0);
 		} else {
 			lua_xmove(co, L, 1);
 		}
@@ -199,6 +227,44 @@ lco_wrap(lua_State *L)
 	lua_xmove(L, co, 1);
 	lua_pushcclosure(L, co_wrapped, 1);
 	return 1;
+}
+
+/* The coroutine that L, which is suspended, has resumed; or NULL. */
+static lua_State *
+co_inside(lua_State *L)
+{
+	lua_State *co = NULL;
+	lua_Debug ar;
+
+	if (lua_getstack(L, 0, &ar) && lua_checkstack(L, 2) &&
+	    lua_getinfo(L, "f", &ar)) {
+		bool resumes = lua_tocfunction(L, -1) == co_wrapped ||
+		    lua_tocfunction(L, -1) == lco_resume;
+
+		lua_pop(L, 1);
+		if (resumes && lua_getlocal(L, &ar, 1) != NULL) {
+			co = lua_tothread(L, -1);
+			lua_pop(L, 1);
+		}
+	}
+	return co;
+}
+
+void
+task_co_traceback(lua_State *L, lua_State *outer, lua_State *co)
+{
+	lua_State *L1, *inside;
+
+	/* From the inside out; a chain is short, and this is an error's path. */
+	while (co != outer) {
+		for (L1 = outer; (inside = co_inside(L1)) != NULL &&
+		    inside != co; L1 = inside)
+			continue;
+		if (inside == NULL)
+			L1 = outer;
+		add_traceback(L, L1, 0);
+		co = L1;
+	}
 }
 
 /* coroutine.yield(...): not from the task's own coroutine, where nobody would

@@ -112,6 +112,11 @@ void task_trace_line(lua_State *L, lua_Debug *ar);
 /* Give a coroutine of t the hook that counts, preempts and kills. */
 void task_set_hook(struct task *t, lua_State *co);
 
+/* To the traceback of the error object on top of L, which tells of co's stack,
+ * add those of the coroutines from the one that resumed co out to `outer`.
+ * May raise on memory. */
+void task_co_traceback(lua_State *L, lua_State *outer, lua_State *co);
+
 /* task_co.c: replace resume, wrap, yield and close in the coroutine library. */
 void task_co_setup(lua_State *L);
 

@@ -56,6 +56,9 @@ function Cli:fail(verb, e)
       say(one)
     end
   end
+  if type(e.traceback) == "string" then
+    self.stdio.err(("request %s: "):format(tostring(e.request)) .. text.escape_lines(e.traceback) .. "\n")
+  end
   if e.is_reply then
     return REPLY_EXIT[e.code] or FAILED
   elseif e.code == "UnknownCommand" then
@@ -260,6 +263,7 @@ function Cli:verb(words)
     return self:explain(parsed.help, commands, false)
   end
   self.json = self.json or parsed.json
+  parsed.request.trace = self.trace or parsed.trace
   self:set_timeout(parsed.timeout)
   if foreground.wants(parsed) then
     return foreground.run(self, conn, parsed)
@@ -290,10 +294,10 @@ function M.run(argv, stdio)
   local self = setmetatable({ stdio = stdio, started = clock.monotonic(), socket = sys.conf.socket_path }, Cli)
   local options, words = args.globals(argv)
   if not options then
-    words.usage = "[--socket PATH] [--timeout SECONDS] [--json] VERB ..."
+    words.usage = "[--socket PATH] [--timeout SECONDS] [--json] [--trace] VERB ..."
     return self:fail(nil, words)
   end
-  self.json = options.json or false
+  self.json, self.trace = options.json or false, options.trace
   self:set_timeout(options.timeout)
   if options.socket then
     self.socket = absolute(options.socket)
@@ -313,7 +317,7 @@ function M.run(argv, stdio)
     return self:completion(words[2], words[3])
   elseif verb == nil then
     local e = err.new("Usage", "a verb is missing; 'colibri help' lists them")
-    e.usage = "[--socket PATH] [--timeout SECONDS] [--json] VERB ..."
+    e.usage = "[--socket PATH] [--timeout SECONDS] [--json] [--trace] VERB ..."
     return self:fail(nil, e)
   end
   return self:verb(words)

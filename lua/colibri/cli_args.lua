@@ -40,7 +40,7 @@ end
 
 -- Flags and positionals of a command, and the words of its flags for hints.
 local function grammar(command)
-  local g = { flags = {}, positionals = {}, words = { "--help", "--json", "--timeout" } }
+  local g = { flags = {}, positionals = {}, words = { "--help", "--json", "--timeout", "--trace" } }
   for _, p in ipairs(command.params) do
     if p.positional then
       g.positionals[#g.positionals + 1] = p
@@ -72,6 +72,9 @@ end
 local function global_option(state, flag, value)
   if flag == "--json" and value == nil then
     state.options.json = true
+    return true
+  elseif flag == "--trace" and value == nil then
+    state.options.trace = true
     return true
   elseif flag == "--timeout" then
     local word, e = take_value(state, flag, value)
@@ -194,7 +197,7 @@ end
 --- A command line without the options before the verb.
 -- @param argv list of words: verb, arguments
 -- @param commands list of describe
--- @return { verb = name, request = { cmd = name, ... }, command =, json =, timeout = seconds|nil }, or
+-- @return { verb = name, request = { cmd = name, ... }, command =, json =, timeout = seconds|nil, trace = true|nil }, or
 --   { help = verb | true }, or nil, err: Usage (with `usage`, a line) or UnknownCommand
 function M.parse(argv, commands)
   local verb = argv[1]
@@ -221,16 +224,16 @@ function M.parse(argv, commands)
     return { help = command.name }
   end
   return { verb = command.name, request = state.request, command = command, json = state.options.json or false,
-    timeout = state.options.timeout }
+    timeout = state.options.timeout, trace = state.options.trace }
 end
 
 --- The options before the verb.
 -- @param argv list of words
--- @return { socket =, timeout =, json =, version =, help = }, rest: the words from
+-- @return { socket =, timeout =, json =, trace =, version =, help = }, rest: the words from
 --   the verb on; or nil, err(Usage)
 function M.globals(argv)
   local state = { argv = argv, at = 1, options = {},
-    grammar = { words = { "--socket", "--timeout", "--json", "--version", "--help" } } }
+    grammar = { words = { "--socket", "--timeout", "--json", "--trace", "--version", "--help" } } }
   local options = state.options
   while argv[state.at] and argv[state.at]:sub(1, 1) == "-" do
     local word = argv[state.at]

@@ -17,6 +17,7 @@ M.BUILTINS = {
 local GLOBALS = {
   { "--socket PATH", "socket of the daemon (COLIBRI_DAEMON_SOCKET)" },
   { "--timeout SECONDS", "give up after so long; by default a little after the daemon would" },
+  { "--trace", "after an error of a script, its traceback" },
   { "--json", "one JSON object per line, on a terminal too" },
   { "--version", "version of this program" },
   { "--help, -h", "this overview; after a verb, its help" },

@@ -78,13 +78,13 @@ end
 -- _colibri_flags VERB: complete with the flags of the verb.
 local function flags_function(commands)
   local out = { "# The flags of a verb, or those before it.", "_colibri_flags() {", "\tcase $1 in",
-    "\t'') _colibri_words '--socket --timeout --json --version --help' ;;" }
+    "\t'') _colibri_words '--socket --timeout --json --trace --version --help' ;;" }
   for _, command in ipairs(commands) do
     local flags = {}
     for i, flag in ipairs(command.flags) do
       flags[i] = flag.flag
     end
-    flags[#flags + 1] = "--json --timeout --help"
+    flags[#flags + 1] = "--json --trace --timeout --help"
     out[#out + 1] = ("\t%s) _colibri_words %s ;;"):format(names_pattern(command), words.quote(table.concat(flags, " ")))
   end
   out[#out + 1] = "\tesac\n}\n"

@@ -36,6 +36,7 @@ complete -c colibri -f
 complete -c colibri -n 'not __colibri_verb >/dev/null' -l socket -rF -d 'socket of the daemon'
 complete -c colibri -n 'not __colibri_verb >/dev/null' -l version -d 'version of this program'
 complete -c colibri -l timeout -x -d 'give up after so many seconds'
+complete -c colibri -l trace -d 'the traceback of an error of a script'
 complete -c colibri -l json -d 'one JSON object per line'
 complete -c colibri -l help -s h -d 'all verbs; after a verb, its help'
 ]=]

@@ -47,7 +47,8 @@ local function place_spec(i, place)
 end
 
 local function command_case(command)
-  local specs = { "'--json[one JSON object per line]'", "'--timeout=[give up after so many seconds]:seconds: '",
+  local specs = { "'--json[one JSON object per line]'", "'--trace[the traceback of an error of a script]'",
+    "'--timeout=[give up after so many seconds]:seconds: '",
     "'(- *)--help[help of this verb]'" }
   for _, flag in ipairs(command.flags) do
     specs[#specs + 1] = flag_spec(flag)
@@ -80,6 +81,7 @@ function M.script(described)
 		'--socket=[socket of the daemon]:socket:_files' \
 		'--timeout=[give up after so many seconds]:seconds: ' \
 		'--json[one JSON object per line]' \
+		'--trace[the traceback of an error of a script]' \
 		'(- *)--version[version of this program]' \
 		'(- *)--help[all verbs]' \
 		'1: :->verb' '*:: :->words'

@@ -16,12 +16,17 @@ local task = require "core.task"
 local M = {}
 
 local REPLY = json.ordered { "ok", "id", "data", "error", "effects" }
-local ERROR = json.ordered { "code", "message", "where", "op", "cause", "errors", "traceback" }
+local ERROR = json.ordered { "code", "message", "where", "op", "cause", "errors", "request", "traceback" }
 
 local last_request = 0
 
 -- Codes by which a caller sees that a script is at fault, not the request.
 local SCRIPT_FAULT = { ScriptError = true, BudgetExceeded = true, MemoryExceeded = true, BadValue = true }
+
+-- "file:line: message", then the stacks.
+local function traceback_of(e)
+  return e.traceback and (e.where and e.where .. ": " or "") .. e.message .. "\n" .. e.traceback
+end
 
 local function error_reply(conn, e, effects)
   if not err.is(e) then
@@ -30,8 +35,10 @@ local function error_reply(conn, e, effects)
   local out = {
     code = e.code, message = e.message, where = e.where or json.null, op = e.op, errors = e.errors,
     cause = err.is(e.cause) and tostring(e.cause) or nil,
-    traceback = conn.trace and e.traceback or nil,
   }
+  if conn.trace then
+    out.request, out.traceback = conn.ctx and conn.ctx.request_id or nil, traceback_of(e)
+  end
   return setmetatable({ ok = false, id = conn.id, effects = effects, error = setmetatable(out, ERROR) }, REPLY)
 end
 
@@ -41,7 +48,7 @@ local function log_failure(conn, e)
   if SCRIPT_FAULT[e.code] then
     log.error("dispatch", e.message, fields)
     if e.traceback then
-      log.error("dispatch", e.traceback, { request = ctx.request_id })
+      log.error("dispatch", traceback_of(e), { request = ctx.request_id })
     end
   else
     log.info("dispatch", e.message, fields)

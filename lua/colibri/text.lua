@@ -65,6 +65,11 @@ function M.escape(s)
   return table.concat(out)
 end
 
+--- The same for several lines; tabs stay too.
+function M.escape_lines(s)
+  return (s:gsub("[^\n\t]+", M.escape))
+end
+
 --- Columns that escaped text takes.
 function M.width(s)
   if not s:find("[\128-\255]") then

@@ -11,7 +11,7 @@ export COLIBRI_DAEMON_SOCKET
 ROOT=$scratch/jails/t1/root
 AGENT=$BUILD/colibri-test-agent
 ESC=$(printf '\033')
-GLOBAL_USAGE='usage: colibri [--socket PATH] [--timeout SECONDS] [--json] VERB ...'
+GLOBAL_USAGE='usage: colibri [--socket PATH] [--timeout SECONDS] [--json] [--trace] VERB ...'
 
 # colibri_is NAME STATUS STDOUT STDERR ARG...: the whole of what a run gives.
 colibri_is() {
