@@ -9,6 +9,7 @@ local log = require "colibri.log"
 
 local M = {}
 
+local ROUNDS_MAX = 3 -- of one tenant's action, when changes come while it is done
 local RESULT = json.ordered { "action", "agents", "failed", "code", "message" }
 
 -- Ids of the agents that run in the tenant's jail, but for the one that is just
@@ -60,28 +61,12 @@ function actions.hook(ctx, row, agents, diff)
   return ok and 0 or 1, e
 end
 
--- Tenants whose action is under way: what it does may provision again (a restart
--- does), and with values that are others each time there would be no end.
-local acting = {}
-local acting_meta = { __close = function(guard) acting[guard.tenant_id] = nil end }
-
---- Do what the tenant's row asks for. Waits as the action does.
--- @param ctx table: of the request, or of the daemon's own
--- @param row of the tenant
--- @param diff { added, removed, changed }: names of keys
--- @param except agent_id|nil: left alone
--- @return { action, agents = how many, failed, code?, message? } | nil: there is none, or it is under way
-function M.act(ctx, row, diff, except)
-  local action = actions[row.on_change]
-  if not action or acting[row.tenant_id] then
-    return nil
-  end
-  acting[row.tenant_id] = true
-  local _ <close> = setmetatable({ tenant_id = row.tenant_id }, acting_meta)
+-- The action, done once. Returns its result.
+local function once(ctx, row, diff, except)
   local failed
   local agents, e = running(ctx, row.tenant_id, except)
   if agents then
-    failed, e = action(ctx, row, agents, diff)
+    failed, e = actions[row.on_change](ctx, row, agents, diff)
   end
   local out = { action = row.on_change, agents = agents and #agents or 0, failed = agents and failed or 1 }
   if out.failed > 0 then
@@ -91,6 +76,44 @@ function M.act(ctx, row, diff, except)
   log[out.failed > 0 and "warn" or "info"]("provision", "agents told of changed env", { tenant = row.tenant_id,
     action = out.action, agents = out.agents, failed = out.failed, code = out.code, error = out.message })
   return setmetatable(out, RESULT)
+end
+
+-- tenant_id -> { later = { row, diff } }: its action is under way. A restart
+-- provisions again, and with a vault that gives other values at each fetch there
+-- would be no end; so a spawn's change counts for nobody then. Another change
+-- is done afterwards.
+local acting = {}
+local acting_meta = { __close = function(guard) acting[guard.tenant_id] = nil end }
+
+--- Do what the tenant's row asks for. Waits as the action does.
+-- @param ctx table: of the request, or of the daemon's own
+-- @param row of the tenant
+-- @param diff { added, removed, changed }: names of keys
+-- @param except agent_id|nil: of the spawn that brought the change; left alone
+-- @return { action, agents = how many, failed, code?, message? } | nil: there is none, or one is under way
+function M.act(ctx, row, diff, except)
+  local id = row.tenant_id
+  if not actions[row.on_change] then
+    return nil
+  elseif acting[id] then
+    if not except then
+      acting[id].later = { row, diff }
+    end
+    return nil
+  end
+  local state = {}
+  acting[id] = state
+  local _ <close> = setmetatable({ tenant_id = id }, acting_meta)
+  local out = once(ctx, row, diff, except)
+  for _ = 2, ROUNDS_MAX do
+    local later = state.later
+    state.later = nil
+    if not later or not actions[later[1].on_change] then
+      break
+    end
+    out = once(ctx, later[1], later[2])
+  end
+  return out
 end
 
 return M

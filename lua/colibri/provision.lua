@@ -131,19 +131,23 @@ local function fetch(ctx, tenant_id, since)
   return list, names
 end
 
--- How the keys differ from what was written last; where that is not known,
--- from what stands there.
+-- How the keys differ from what was written last (same: not at all); where that
+-- is not known, from what stands there.
 local function compare(ctx, row, root, prints)
   local old, e = env_record.stored(ctx.db, row.tenant_id)
   if not old then
     return nil, e
-  elseif next(old) == nil then
+  end
+  local known = next(old) ~= nil
+  if not known then
     old = env_record.prints_of_file(row.tenant_id, root, ENV_FILE) or {}
   end
-  return (env_record.diff(old, prints))
+  local diff, differs = env_record.diff(old, prints)
+  diff.same = known and not differs
+  return diff
 end
 
--- Guard 5: { change, added, removed, changed, prints, owner } or nil, err. The
+-- Guard 5: { change, added, removed, changed, same, prints, owner } or nil, err. The
 -- file is the last thing that is touched.
 local function write(ctx, row, list, dry_run)
   local prints, e = env_record.prints(row.tenant_id, list)
@@ -190,7 +194,7 @@ local function remember(ctx, tenant_id, result, written, how)
     if done and not written then
       return tx:exec("UPDATE tenants SET last_result = ?, last_error = ?, updated_at = ? WHERE tenant_id = ?",
         result.result, tostring(result.code) .. ": " .. tostring(result.message), at, tenant_id)
-    elseif done then
+    elseif done and not (written.same and written.change == "unchanged") then
       done, why = env_record.store(tx, tenant_id, written.prints, written.owner)
     end
     if not done then

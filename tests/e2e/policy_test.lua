@@ -1,8 +1,11 @@
 -- When a tenant's .env is written by itself, and what follows a change.
 local t = require "colibri.test"
+local client = require "core.client"
+local fs = require "core.fs"
 local json = require "core.json"
 local scratch = require "colibri.scratch"
 local sys = require "core.sys"
+local task = require "core.task"
 
 local AGENT = sys.program "colibri-test-agent"
 local ENV = "jails/t/root/.env"
@@ -260,4 +263,35 @@ return { api = 1, summary = "another token each time", open = function() return 
   t.eq(done.action, { action = "restart", agents = 2, failed = 0 })
   t.eq({ d:call("get-agent", { agent_id = one.agent_id }).run, d:call("get-agent", { agent_id = two.agent_id }).run },
     { 3, 2 })
+end)
+
+t.test("a change while an action is done is told afterwards", function()
+  local d <close> = daemon("A=1\n", { files = { ["site/hooks/env_changed/slow.lua"] = [[
+return {
+  api = 1,
+  summary = "waits for a word",
+  run = function(ctx, event)
+    local root <close> = assert(ctx.fs.open_trusted(ctx.conf.vault_dir))
+    assert(root:write("told", (root:read("told") or "") .. table.concat(event.changed, " ") .. ";"))
+    repeat ctx.task.sleep(0.01) until ctx.fs.exists(ctx.conf.vault_dir .. "/go")
+  end,
+}
+]] } })
+  d:tree { ["vault/go"] = "" }
+  t.ok(policy(d, { on_change = "hook" }))
+  t.ok(d:call("provision-tenant", { tenant_id = "t" }))
+  t.ok(fs.open_trusted(d.dir)):unlink("vault/go")
+  d:tree { ["vault/t.env"] = "A=2\n" }
+  local conn = t.ok(client.connect(d.socket))
+  local first = task.go(function() return conn:request({ cmd = "provision-tenant", tenant_id = "t" }, 60) end)
+  t.eventually(function() return d:read("vault/told") == ";A;" end)
+  d:tree { ["vault/t.env"] = "A=2\nB=1\n" }
+  t.ok(d:call("provision-tenant", { tenant_id = "t" }))
+  d:tree { ["vault/t.env"] = "A=3\nB=2\n" }
+  local second = t.ok(d:call("provision-tenant", { tenant_id = "t" }))
+  t.eq({ second.result, second.action }, { "provisioned", nil })
+  d:tree { ["vault/go"] = "" }
+  t.eq(first:wait().data.action.failed, 0)
+  conn:close()
+  t.eq(d:read("vault/told"), ";A;A B;", "once for all of them")
 end)
