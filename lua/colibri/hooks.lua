@@ -112,7 +112,7 @@ function M.killed(gen, e)
   end
 end
 
---- @return failures in a row, whether it is suspended
+-- @return failures in a row, whether it is suspended
 function M.state(hook)
   local state = states[hook]
   return state and state.failures or 0, state ~= nil and state.suspended or false

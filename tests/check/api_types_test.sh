@@ -1,5 +1,5 @@
 #!/bin/sh
-# luals_test.sh - our own Lua, and docs/examples/site, checked with the types of
+# api_types_test.sh - our own Lua, and docs/examples/site, checked with the types of
 # lua/meta/ that `make docs` made: by lua-language-server, or by emmylua_check,
 # which reads the same annotations and settings (cargo install emmylua_check).
 set -u
@@ -43,7 +43,7 @@ check() {
 # A first line "--- @return ..." would be taken for a type.
 grep -rnE '^[[:space:]]*--- ?@' lua/colibri lua/commands lua/providers lua/policy hooks scripts |
 	grep -v '^lua/colibri/api_luals.lua' >"$scratch/out"
-result "no comment looks like an annotation by accident" $((1 - $?))
+result "no comment looks like an annotation by accident: begin with words, or with \"-- @\"" $((1 - $?))
 
 tool=''
 for name in lua-language-server emmylua_check; do
