@@ -20,7 +20,7 @@
 #include "mem.h"
 
 #define FAILED		"AgentStateFailed"
-#define PARTS_MAX	4096
+#define PARTS_MAX	10240
 #define TAIL_BLOCK	(64 * 1024)
 
 struct parts {

@@ -31,6 +31,12 @@ struct conf {
 	/* log */
 	enum log_level log_level;	/* COLIBRI_LOG_LEVEL --log-level */
 	enum log_format log_format;	/* COLIBRI_LOG_FORMAT --log-format */
+	/* agents */
+	int64_t log_size;	/* COLIBRI_LOG_SIZE bytes of a log file, 8 MiB */
+	int64_t log_keep;	/* COLIBRI_LOG_KEEP files per stream, 4 */
+	int64_t agents_keep;	/* COLIBRI_AGENTS_KEEP ended ones' directories, 1000 */
+	double agents_keep_age;	/* COLIBRI_AGENTS_KEEP_AGE s, 30 days; 0 for ever */
+	char *shutdown;		/* COLIBRI_SHUTDOWN: leave, stop */
 	/* limits */
 	int64_t max_connections;	/* COLIBRI_MAX_CONNECTIONS, 256 */
 	int64_t max_requests;		/* COLIBRI_MAX_REQUESTS in flight, 128 */

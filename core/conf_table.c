@@ -78,6 +78,7 @@ default_jail_priv_mode(const struct conf *c)
 }
 
 static const char *const priv_modes[] = { "none", "mdo", "sudo", NULL };
+static const char *const shutdowns[] = { "leave", "stop", NULL };
 /* In the order of enum log_level and enum log_format. */
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
 static const char *const formats[] = { "text", "json", NULL };
@@ -133,6 +134,22 @@ const struct conf_row conf_rows[] = {
 	  .kind = CONF_ENUM, .choices = levels, .def = "info" },
 	{ ITEM(log_format, "LOG_FORMAT", "log-format", "text, json"),
 	  .kind = CONF_ENUM, .choices = formats, .def = "text" },
+	{ ITEM(log_size, "LOG_SIZE", "log-size",
+	    "bytes of an agent's log after which a new file begins"),
+	  .kind = CONF_INT, .def = "8388608", .min = 1 * KIB,
+	  .max = MIB * MIB },
+	{ ITEM(log_keep, "LOG_KEEP", "log-keep",
+	    "files of an agent's stdout, and of its stderr, that are kept"),
+	  .kind = CONF_INT, .def = "4", .min = 1, .max = 10000 },
+	{ ITEM(agents_keep, "AGENTS_KEEP", "agents-keep",
+	    "agents that have ended whose logs are kept"),
+	  .kind = CONF_INT, .def = "1000", .min = 0, .max = 100000000 },
+	{ ITEM(agents_keep_age, "AGENTS_KEEP_AGE", "agents-keep-age",
+	    "seconds they are kept at most; 0: no limit"),
+	  .kind = CONF_SECONDS, .def = "2592000", .max = LONGEST },
+	{ ITEM(shutdown, "SHUTDOWN", "shutdown",
+	    "what a stopping daemon does with agents: leave, stop"),
+	  .kind = CONF_CHOICE, .choices = shutdowns, .def = "leave" },
 	{ ITEM(max_connections, "MAX_CONNECTIONS", "max-connections",
 	    "connections at once"),
 	  .kind = CONF_INT, .def = "256", .min = 1, .max = 65536 },

@@ -24,6 +24,7 @@ enum line_event {
 			 * are buffered, and LINE_EOF, still come */
 	LINE_CLOSED,	/* the connection is dead (reset, hang-up, EPIPE) */
 	LINE_STALLED,	/* unread output passed max_output for `stall` seconds */
+	LINE_ROOM,	/* unread output fell to what line_want_room() asked */
 	LINE_IDLE,	/* nothing was received for idle_timeout seconds */
 };
 
@@ -63,6 +64,9 @@ void line_flush(struct line *l);
 
 /* Bytes not yet taken by the kernel. */
 size_t line_unsent(const struct line *l);
+
+/* Report LINE_ROOM once, when no more than this is unread. */
+void line_want_room(struct line *l, size_t unread);
 
 /* Read no more, write what is queued, then shut down and report LINE_CLOSED
  * once. A peer that takes nothing for `stall` seconds is given up. */

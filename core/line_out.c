@@ -28,6 +28,13 @@ line_unsent(const struct line *l)
 	return l->out.len - l->sent;
 }
 
+void
+line_want_room(struct line *l, size_t unread)
+{
+	l->want_room = true;
+	l->room = unread;
+}
+
 bool
 line_is_full(const struct line *l)
 {
@@ -179,6 +186,10 @@ line_write(struct line *l)
 	}
 	if (l->closed)
 		return;
+	if (l->want_room && line_unsent(l) <= l->room) {
+		l->want_room = false;
+		l->cb(l, LINE_ROOM, NULL, 0, l->arg);
+	}
 	if (was_full && !line_is_full(l))
 		line_defer_deliver(l);
 	line_update_reading(l);

@@ -30,6 +30,8 @@ struct line {
 	bool finishing;
 	bool closed;			/* told; nothing goes on */
 	bool stall_told;
+	bool want_room;			/* LINE_ROOM at `room` unread bytes */
+	size_t room;
 	double received;		/* when the last bytes came */
 	double stalled_since;		/* 0: not above the limit */
 	double timer_at;		/* 0: not armed */

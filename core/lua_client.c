@@ -20,11 +20,15 @@
 
 #define CLIENT_CLASS	"colibri.client"
 #define REPLY_MAX	(64 * 1024 * 1024)
+#define QUEUE_MAX	(256 * 1024)	/* of a stream; then it is not read */
 
 struct client {
 	struct line *line;	/* NULL when closed */
 	struct request_op *waiting;
 	bool dead;
+	bool streams;		/* lines come without being asked for */
+	struct buf queue;	/* those, each behind a newline */
+	size_t taken;		/* of it */
 };
 
 struct request_op {
@@ -62,8 +66,50 @@ request_push(lua_State *L, struct op *base)
 	else if (lua_json_decode(L, r->reply.data, r->reply.len, &e) == 0)
 		return 1;
 	/* After a lost or late reply the next line would be the wrong one. */
-	r->client->dead = true;
+	if (!r->client->streams || !r->timed_out)
+		r->client->dead = true;
 	return lx_fail(L, &e);
+}
+
+/* --- streams --- */
+
+static size_t
+queue_left(const struct client *c)
+{
+	return c->queue.len - c->taken;
+}
+
+static void
+queue_put(struct client *c, const char *data, size_t len)
+{
+	if (c->taken > c->queue.len / 2) {
+		buf_drain(&c->queue, c->taken);
+		c->taken = 0;
+	}
+	buf_add(&c->queue, data, len);
+	buf_add(&c->queue, "\n", 1);
+	if (queue_left(c) > QUEUE_MAX)
+		line_pause(c->line);
+}
+
+/* Move the oldest line to the reply; returns whether there was one. */
+static bool
+queue_take(struct client *c, struct buf *reply)
+{
+	const char *line = c->queue.data + c->taken, *nl;
+
+	if (queue_left(c) == 0)
+		return false;
+	nl = memchr(line, '\n', queue_left(c));
+	buf_add(reply, line, (size_t)(nl - line));
+	c->taken += (size_t)(nl - line) + 1;
+	if (queue_left(c) == 0) {
+		buf_free(&c->queue);
+		c->taken = 0;
+	}
+	if (queue_left(c) <= QUEUE_MAX && c->line != NULL)
+		line_resume(c->line);
+	return true;
 }
 
 static void
@@ -74,10 +120,15 @@ client_line_cb(struct line *line, enum line_event ev, const char *data,
 	struct request_op *r = c->waiting;
 
 	(void)line;
-	if (ev == LINE_IDLE || ev == LINE_STALLED || ev == LINE_HANGUP)
+	if (ev == LINE_IDLE || ev == LINE_STALLED || ev == LINE_HANGUP ||
+	    ev == LINE_ROOM)
 		return;
 	if (ev != LINE_TEXT)
 		c->dead = true;
+	if (ev == LINE_TEXT && c->streams && (r == NULL || r->op.done)) {
+		queue_put(c, data, len);
+		return;
+	}
 	if (r == NULL || r->op.done)
 		return;
 	if (ev == LINE_TEXT)
@@ -138,31 +189,27 @@ client_send(lua_State *L, struct client *c, int idx)
 	line_flush(c->line);
 }
 
-/* conn:request(table[, timeout]) -> reply table | nil, err(Timeout,
- * Disconnected, BadJson). Waits. */
-static int
-lclient_request(lua_State *L)
+/* An op that waits for one line. */
+static struct request_op *
+client_wait(lua_State *L, struct client *c)
 {
-	struct client *c = luaL_checkudata(L, 1, CLIENT_CLASS);
-	double timeout = luaL_optnumber(L, 3, 0);
-	struct err e = ERR_INIT;
 	struct request_op *r;
-	struct timeval tv;
 
-	lx_checknargs(L, 3);
-	luaL_checktype(L, 2, LUA_TTABLE);
 	if (c->waiting != NULL)
-		return luaL_error(L, "a request is already under way");
-	if (c->line == NULL || c->dead) {
-		err_set(&e, "Disconnected", "the connection is closed");
-		return lx_fail(L, &e);
-	}
+		luaL_error(L, "a request is already under way");
 	r = op_new(L, sizeof(*r), request_push, request_stop);
 	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, -2, 1);
-	client_send(L, c, 2);
 	r->client = c;
-	c->waiting = r;
+	return r;
+}
+
+static int
+client_begin(lua_State *L, struct request_op *r, double timeout)
+{
+	struct timeval tv;
+
+	r->client->waiting = r;
 	if (timeout > 0) {
 		tv.tv_sec = (time_t)timeout;
 		tv.tv_usec = (suseconds_t)((timeout - (double)tv.tv_sec) *
@@ -173,6 +220,73 @@ lclient_request(lua_State *L)
 			return luaL_error(L, "cannot arm a timer");
 	}
 	return op_wait(L, &r->op);
+}
+
+static int
+fail_disconnected(lua_State *L)
+{
+	struct err e = ERR_INIT;
+
+	err_set(&e, "Disconnected", "the connection is closed");
+	return lx_fail(L, &e);
+}
+
+/* conn:request(table[, timeout]) -> reply table | nil, err(Timeout,
+ * Disconnected, BadJson). Waits. */
+static int
+lclient_request(lua_State *L)
+{
+	struct client *c = luaL_checkudata(L, 1, CLIENT_CLASS);
+	double timeout = luaL_optnumber(L, 3, 0);
+	struct request_op *r;
+
+	lx_checknargs(L, 3);
+	luaL_checktype(L, 2, LUA_TTABLE);
+	r = client_wait(L, c);
+	if (c->line == NULL || c->dead)
+		return fail_disconnected(L);
+	c->streams = false;
+	client_send(L, c, 2);
+	return client_begin(L, r, timeout);
+}
+
+/* conn:stream(table) -> true | nil, err(Disconnected): a request that many
+ * lines answer; conn:next() gives them */
+static int
+lclient_stream(lua_State *L)
+{
+	struct client *c = luaL_checkudata(L, 1, CLIENT_CLASS);
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lx_checknargs(L, 2);
+	if (c->waiting != NULL)
+		return luaL_error(L, "a request is already under way");
+	if (c->line == NULL || c->dead)
+		return fail_disconnected(L);
+	c->streams = true;
+	client_send(L, c, 2);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* conn:next([timeout]) -> table | nil, err(Timeout, Disconnected, BadJson): the
+ * next line of a stream, an event or the reply that ends it. Waits. */
+static int
+lclient_next(lua_State *L)
+{
+	struct client *c = luaL_checkudata(L, 1, CLIENT_CLASS);
+	double timeout = luaL_optnumber(L, 2, 0);
+	struct request_op *r;
+
+	lx_checknargs(L, 2);
+	r = client_wait(L, c);
+	if (queue_take(c, &r->reply)) {
+		op_wake(&r->op);
+		return client_begin(L, r, 0);
+	}
+	if (c->line == NULL || c->dead)
+		return fail_disconnected(L);
+	return client_begin(L, r, timeout);
 }
 
 /* conn:send_raw(bytes): bytes as they are, for tests of the protocol */
@@ -204,6 +318,8 @@ lclient_close(lua_State *L)
 	line_free(c->line);
 	c->line = NULL;
 	c->dead = true;
+	buf_free(&c->queue);
+	c->taken = 0;
 	return 0;
 }
 
@@ -220,6 +336,8 @@ luaopen_core_client(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
 		{ "request", lclient_request },
+		{ "stream", lclient_stream },
+		{ "next", lclient_next },
 		{ "send_raw", lclient_send_raw },
 		{ "close", lclient_close_method },
 		{ NULL, NULL }

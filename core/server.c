@@ -13,7 +13,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -24,36 +23,13 @@
 #include "lx.h"
 #include "mem.h"
 #include "secret.h"
-#include "server.h"
+#include "server_priv.h"
 #include "sock.h"
 #include "task.h"
 
 #define ACCEPT_BATCH	64
 #define ACCEPT_PAUSE	1	/* seconds, when descriptors run out */
 #define STALL_SECONDS	30	/* a reader that never reads */
-
-struct conn {
-	struct server *server;
-	struct line *line;
-	struct task *task;	/* the request in flight */
-	int ref;		/* registry: the Lua side's table */
-	bool closed;		/* the peer is gone */
-	bool dropped;		/* to be freed at the end of this turn */
-	struct loop_defer free_later;
-	LIST_ENTRY(conn) link;
-};
-
-struct server {
-	struct vm *vm;
-	char *path;
-	int fd, lock_fd;
-	struct event *accept_ev, *pause_ev;
-	int handle_ref, failed_ref;
-	struct line_limits limits;
-	struct task_limits task_limits;
-	LIST_HEAD(, conn) conns;
-	struct server_stats stats;
-};
 
 /* --- the end of a connection --- */
 
@@ -62,6 +38,7 @@ conn_free_cb(void *arg)
 {
 	struct conn *c = arg;
 
+	server_stream_end(c);
 	LIST_REMOVE(c, link);
 	luaL_unref(vm_lua(c->server->vm), LUA_REGISTRYINDEX, c->ref);
 	line_free(c->line);
@@ -92,6 +69,7 @@ conn_drop(struct conn *c)
 	struct server *s = c->server;
 
 	c->closed = true;
+	server_stream_wake(c);
 	if (c->task != NULL) {
 		conn_cancel(c);
 		return;
@@ -107,8 +85,8 @@ conn_drop(struct conn *c)
 /* --- replies --- */
 
 /* Secrets do not leave by a reply either: redact what was appended. */
-static void
-reply_redact(struct buf *out, size_t from)
+void
+server_redact(struct buf *out, size_t from)
 {
 	char *clean;
 	size_t len;
@@ -153,7 +131,7 @@ reply_send(struct conn *c, lua_State *L, int idx)
 		out->len = from;
 		return -1;
 	}
-	reply_redact(out, from);
+	server_redact(out, from);
 	buf_add(out, "\n", 1);
 	line_flush(c->line);
 	return 0;
@@ -185,6 +163,7 @@ request_done(struct task *t, lua_State *L, bool ok, int nresults, void *arg)
 	struct conn *c = arg;
 
 	(void)t;
+	server_stream_end(c);
 	c->task = NULL;
 	c->server->stats.in_flight--;
 	if (c->closed) {
@@ -299,6 +278,9 @@ conn_line_cb(struct line *line, enum line_event ev, const char *data,
 	case LINE_IDLE:
 		if (c->task == NULL)
 			line_finish(c->line);
+		break;
+	case LINE_ROOM:
+		server_stream_wake(c);
 		break;
 	case LINE_STALLED:
 		log_info("server", "a peer does not read; connection closed");

@@ -28,9 +28,14 @@ void server_serve(struct server *s);
 /* Stop listening, end every connection, free. NULL allowed. */
 void server_free(struct server *s);
 
+/* server:stream(conn) -> stream | nil, err(Disconnected): for the request in
+ * flight of the connection whose table is conn, on top of L's stack. */
+int server_stream_new(lua_State *L, struct server *s, int idx);
+
 struct server_stats {
 	uint64_t connections, requests;	/* since the start */
-	size_t open, in_flight;		/* now */
+	size_t open, in_flight;		/* now; streams are not in flight */
+	size_t streams;
 };
 void server_stats(const struct server *s, struct server_stats *stats);
 

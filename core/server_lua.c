@@ -76,7 +76,7 @@ lserver_counts(lua_State *L)
 	return 2;
 }
 
-/* server:stats() -> { connections, requests, open, in_flight } */
+/* server:stats() -> { connections, requests, open, in_flight, streams } */
 static int
 lserver_stats(lua_State *L)
 {
@@ -94,7 +94,22 @@ lserver_stats(lua_State *L)
 	lua_setfield(L, -2, "open");
 	lua_pushinteger(L, (lua_Integer)stats.in_flight);
 	lua_setfield(L, -2, "in_flight");
+	lua_pushinteger(L, (lua_Integer)stats.streams);
+	lua_setfield(L, -2, "streams");
 	return 1;
+}
+
+/* server:stream(conn) -> stream | nil, err(Disconnected): many lines instead of
+ * one, before the reply of the request that conn has in flight */
+static int
+lserver_stream(lua_State *L)
+{
+	struct server **s = luaL_checkudata(L, 1, SERVER_CLASS);
+
+	luaL_argcheck(L, *s != NULL, 1, "server is closed");
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lx_checknargs(L, 2);
+	return server_stream_new(L, *s, 2);
 }
 
 /* --- signals --- */
@@ -240,6 +255,7 @@ luaopen_core_server(lua_State *L)
 		{ "serve", lserver_serve },
 		{ "counts", lserver_counts },
 		{ "stats", lserver_stats },
+		{ "stream", lserver_stream },
 		{ NULL, NULL }
 	};
 	static const luaL_Reg meta[] = {

@@ -6,6 +6,7 @@
 
 local agent_spawn = require "colibri.agent_spawn"
 local ephemeral = require "colibri.ephemeral"
+local events = require "colibri.events"
 local json = require "core.json"
 local log = require "colibri.log"
 local script = require "core.script"
@@ -114,6 +115,8 @@ function M.ended(ctx, agent_id, ended)
   end)
   if decision and decision.action ~= "none" then
     log_end(agent_id, ended, decision)
+    events.emit("agent", { agent_id = agent_id, status = decision.status,
+      data = { code = ended.code, signal = ended.signal, run = decision.run, reason = decision.reason } })
   end
   if decision and decision.action == "restart" then
     M.schedule(agent_id, decision.delay)

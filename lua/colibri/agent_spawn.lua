@@ -6,6 +6,7 @@ local core_agent = require "core.agent"
 local core_proc = require "core.proc"
 local ephemeral = require "colibri.ephemeral"
 local err = require "colibri.err"
+local events = require "colibri.events"
 local hooks = require "colibri.hooks"
 local json = require "core.json"
 local limits = require "colibri.agent_limits"
@@ -111,7 +112,8 @@ end
 local function start(ctx, spawn, planned, event)
   local handle, e = core_agent.start { id = spawn.agent_id, dir = store.dir(spawn.agent_id),
     shim = sys.program "colibri-agent-shim", argv = planned.argv, env = planned.env, cwd = planned.cwd,
-    limits = planned.limits, ready = spawn.ready == "fd", gate = spawn.provision == "before", grace = STOP_GRACE }
+    limits = planned.limits, ready = spawn.ready == "fd", gate = spawn.provision == "before", grace = STOP_GRACE,
+    log_size = sys.conf.log_size, log_keep = sys.conf.log_keep }
   if not handle then
     return give_up(ctx, spawn, e)
   end
@@ -193,6 +195,8 @@ local function go(ctx, spawn, planned, event)
     return nil, e
   end
   spawn.runs = true
+  events.emit("agent", { agent_id = spawn.agent_id, status = "running", state = "idle",
+    data = { run = spawn.run } })
   log.info("agent", "agent started", { agent = spawn.agent_id, run = spawn.run, jail = spawn.jail_name,
     pid = handle:pid() })
   ready.watch(ctx, spawn, live[spawn.agent_id])

@@ -1,6 +1,7 @@
 -- agent_watch.lua - what agents report, and agents of an earlier daemon.
 
 local core_agent = require "core.agent"
+local events = require "colibri.events"
 local json = require "core.json"
 local log = require "colibri.log"
 local ready = require "colibri.agent_ready"
@@ -47,10 +48,14 @@ local function take_event(ctx, gen, id, line)
     known.usage = usage.add(known.usage, event)
   end
   ready.take_event(known, event)
-  local states = gen.policy.states
+  local states, before = gen.policy.states, known.state
   if states then
     known.state = states.decide(known.state, event.type) or known.state
   end
+  if known.state ~= before then
+    events.emit("agent", { agent_id = id, status = "running", state = known.state })
+  end
+  events.emit("output", { agent_id = id, data = event })
 end
 
 -- The end of a run, as its shim reports it.

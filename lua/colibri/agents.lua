@@ -3,12 +3,14 @@
 -- Spawned by agent_spawn.lua, watched by agent_watch.lua, started again by
 -- agent_restart.lua; what is known of them is in agent_store.lua.
 
+local agent_logs = require "colibri.agent_logs"
 local agent_spawn = require "colibri.agent_spawn"
 local checked = require "colibri.checked"
 local agent_wait = require "colibri.agent_wait"
 local core_agent = require "core.agent"
 local ephemeral = require "colibri.ephemeral"
 local err = require "colibri.err"
+local events = require "colibri.events"
 local json = require "core.json"
 local limits = require "colibri.agent_limits"
 local restart = require "colibri.agent_restart"
@@ -111,6 +113,40 @@ function Agents:wait(agent_id, what, seconds)
   return agent_wait.until_it(self, agent_id, what, seconds)
 end
 
+--- Send what an agent wrote to the peer. Waits.
+-- @param args the parameters of `logs`
+-- @return { agent_id, position, ended } | nil, err(AgentNotFound, Disconnected)
+function Agents:logs(args)
+  local row, e = self:get(args.agent_id)
+  if not row then
+    return nil, e
+  end
+  local stream
+  stream, e = self.ctx.stream()
+  if not stream then
+    return nil, e
+  end
+  return agent_logs.send(stream, args)
+end
+
+--- Send what happens to the peer, until it goes away. Waits.
+-- @param agent_id string|nil: only what is about this agent
+-- @return nil, err(AgentNotFound, Disconnected)
+function Agents:watch(agent_id)
+  local row, e = true, nil
+  if agent_id then
+    row, e = self:get(agent_id)
+  end
+  local stream
+  if row then
+    stream, e = self.ctx.stream()
+  end
+  if not stream then
+    return nil, e
+  end
+  return events.watch(stream, agent_id)
+end
+
 -- Ask the processes to end, and wait until they have.
 local function stop_processes(agent_id, known, grace)
   known.stopping = true
@@ -175,6 +211,6 @@ function M.count(by_state)
 end
 
 checked.methods(Agents, "agents", { get = "string boolean?", list = "any", spawn = "table", stop = "string number?",
-  restart = "string number?", wait = "string string number?" })
+  restart = "string number?", logs = "table", watch = "string?", wait = "string string number?" })
 
 return M

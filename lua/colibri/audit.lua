@@ -6,6 +6,7 @@
 
 local checked = require "colibri.checked"
 local clock = require "core.clock"
+local events = require "colibri.events"
 local json = require "core.json"
 local log = require "colibri.log"
 local task = require "core.task"
@@ -58,11 +59,12 @@ end
 -- commit. A store that fails here is logged; the change itself stands.
 function Audit:finish(args, result)
   local ctx = self.ctx
+  self.subject_name = self.subject_name or guess_subject(args)
+  events.emit("change", { data = { command = ctx.command, subject = self.subject_name, result = result } })
   if self.written or not ctx.db then
     return
   end
   self.written = true
-  self.subject_name = self.subject_name or guess_subject(args)
   local ok, e = ctx.db:write(function(tx) return self:row(tx, result) end)
   if not ok then
     log.error("audit", "row not written", { command = ctx.command, code = e.code, error = e.message })

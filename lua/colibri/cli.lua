@@ -6,6 +6,7 @@
 local args = require "colibri.cli_args"
 local client = require "core.client"
 local clock = require "core.clock"
+local cli_stream = require "colibri.cli_stream"
 local completion = require "colibri.completion"
 local err = require "colibri.err"
 local foreground = require "colibri.cli_foreground"
@@ -245,6 +246,15 @@ local function parse(words, commands)
   return parsed
 end
 
+-- A verb that goes on: its events were shown, and its reply holds nothing new.
+function Cli:stream(verb, conn, parsed)
+  local data, e = cli_stream.run(self, verb, conn, parsed.request)
+  if e then
+    return self:fail(verb, e)
+  end
+  return data ~= nil and DONE or FAILED
+end
+
 -- Any other verb: describe and the command over one connection.
 function Cli:verb(words)
   local conn <close>, e = client.connect(self.socket)
@@ -265,6 +275,9 @@ function Cli:verb(words)
   self.json = self.json or parsed.json
   parsed.request.trace = self.trace or parsed.trace
   self:set_timeout(parsed.timeout)
+  if parsed.command.stream then
+    return self:stream(words[1], conn, parsed)
+  end
   if foreground.wants(parsed) then
     return foreground.run(self, conn, parsed)
   end

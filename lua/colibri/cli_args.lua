@@ -48,6 +48,9 @@ local function grammar(command)
       local flag = "--" .. params.flag(p)
       g.flags[flag] = { param = p }
       g.words[#g.words + 1] = flag
+      if p.short then
+        g.flags["-" .. p.short] = g.flags[flag]
+      end
       if p.type == "boolean" then
         g.flags["--no-" .. params.flag(p)] = { param = p, off = true }
       end

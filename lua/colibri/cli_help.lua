@@ -157,7 +157,8 @@ function M.help(command)
   for _, first in ipairs { true, false } do
     for _, p in ipairs(command.params) do
       if not p.hidden and (p.positional or false) == first then
-        rows[#rows + 1] = { first and M.metavar(p) or M.option(p), (p.help or "") .. facts(p, by_name) }
+        local short = p.short and "-" .. p.short .. ", " or ""
+        rows[#rows + 1] = { first and M.metavar(p) or short .. M.option(p), (p.help or "") .. facts(p, by_name) }
       end
     end
   end

@@ -26,16 +26,34 @@ local shared = {
   task = sandbox.readonly({ sleep = core_task.sleep, go = core_task.go, timeout = core_task.timeout }, "ctx.task"),
 }
 
+-- The raw key of the connection in the ctx of a command that streams.
+local CONN = {}
+
+-- Many lines before the reply; the request has no deadline any more.
+local function open_stream(ctx)
+  local conn = rawget(ctx, CONN)
+  if not conn then
+    error("a command that streams says `stream = true`", 3)
+  end
+  local stream, e = ctx.host.server:stream(conn)
+  if stream then
+    core_task.deadline(0)
+  end
+  return stream, e
+end
+
 -- Facades bound to one request on first use.
 local bound = {
   tenants = function(ctx) return tenants.bind(ctx) end,
   agents = function(ctx) return agents.bind(ctx) end,
   audit = function(ctx) return audit.bind(ctx) end,
   log = function(ctx) return log.topic(ctx.command or "script") end,
+  stream = function(ctx) return function() return open_stream(ctx) end end,
 }
 
 -- Where a ctx keeps what is its own: raw, below numbers, out of reach of accidents.
-local PLACE = { gen = 1, peer = 2, command = 3, access = 4, request_id = 5, tenants = 6, agents = 7, audit = 8, log = 9 }
+local PLACE = { gen = 1, peer = 2, command = 3, access = 4, request_id = 5, tenants = 6, agents = 7, audit = 8, log = 9,
+  stream = 10 }
 
 local meta = {
   __index = function(ctx, key)
@@ -74,7 +92,11 @@ function M.request(gen, conn, command, access, request_id)
     peer = sandbox.readonly(conn.peer, "ctx.peer")
     conn.peer_view = peer
   end
-  return setmetatable({ gen, peer, command.name, access, request_id }, meta)
+  local ctx = { gen, peer, command.name, access, request_id }
+  if command.stream then
+    ctx[CONN] = conn
+  end
+  return setmetatable(ctx, meta)
 end
 
 --- A ctx for work that nobody asked for: the host itself, or colibri-run.

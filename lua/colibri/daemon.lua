@@ -9,6 +9,7 @@ local context = require "colibri.context"
 local dispatch = require "colibri.dispatch"
 local ephemeral = require "colibri.ephemeral"
 local err = require "colibri.err"
+local events = require "colibri.events"
 local explain = require "colibri.explain"
 local fs = require "core.fs"
 local hooks = require "colibri.hooks"
@@ -53,6 +54,7 @@ function M.reload(dry_run)
   if dry_run then
     return { generation = scripts.current().number + 1, scripts = #gen.entries }
   end
+  events.emit("reload", { data = { generation = gen.number, scripts = #gen.entries } })
   log.info("daemon", "scripts loaded", { generation = gen.number, scripts = #gen.entries })
   return { generation = gen.number, scripts = #gen.entries }
 end

@@ -11,7 +11,7 @@ local M = {}
 local COMMON = { api = "number", summary = "string", disabled = "?boolean", wraps = "?string", self_check = "?function" }
 local KINDS = {
   commands = { access = "string", params = "?table", run = "function", aliases = "?table",
-    change_params = "?table", columns = "?table", timeout = "?number", dry_run = "?boolean" },
+    change_params = "?table", columns = "?table", timeout = "?number", stream = "?boolean", dry_run = "?boolean" },
   hooks = { run = "function", before = "?table", after = "?table", on_error = "?string",
     remember = "?boolean" },
   jail = { launch = "function" },

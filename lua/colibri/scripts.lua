@@ -257,12 +257,13 @@ end
 --- What `describe` replies about a generation; see docs/PROTOCOL.md.
 function M.describe(gen)
   local json = require "core.json"
-  local order = json.ordered { "name", "summary", "access", "change_params", "aliases", "timeout", "params", "columns" }
+  local order = json.ordered { "name", "summary", "access", "change_params", "aliases", "timeout", "stream", "params", "columns" }
   local list = json.array {}
   for name, def in pairs(gen.commands) do
     list[#list + 1] = setmetatable({
       name = name, summary = def.summary, access = def.access,
-      change_params = def.change_params and json.array { table.unpack(def.change_params) } or nil, timeout = def.timeout,
+      change_params = def.change_params and json.array { table.unpack(def.change_params) } or nil,
+      timeout = def.timeout, stream = def.stream,
       aliases = json.array { table.unpack(def.aliases or {}) },
       params = describe_params(def.params),
       columns = def.columns and json.array { table.unpack(def.columns) } or nil,

@@ -98,6 +98,7 @@ other_value(const char *name, size_t i, char *buf, size_t size)
 	else
 		snprintf(buf, size, "%s", strcmp(text, "info") == 0 ? "warn" :
 		    strcmp(text, "text") == 0 ? "json" :
+		    strcmp(text, "leave") == 0 ? "stop" :
 		    strcmp(name, "jail_priv_mode") == 0 ? "mdo" : "a-b_9");
 	conf_free(c);
 }
@@ -119,7 +120,7 @@ TEST(every_setting_has_both_ways)
 		check_one(words, items[i].name, value);
 		CHECK(items[i].help[0] != '\0');
 	}
-	CHECK_INT(n, 28);
+	CHECK_INT(n, 33);
 }
 
 static void

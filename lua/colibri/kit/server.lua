@@ -121,13 +121,26 @@ function Server:signal(name)
   self.wakeup:wake()
 end
 
+-- What a command streams is kept in the order it came: pending.conn.events.
+local function stream(conn)
+  conn.events = {}
+  return {
+    send = function(_, event)
+      conn.events[#conn.events + 1] = assert(json.decode(assert(json.encode(event))))
+      return true
+    end,
+    room = function() return true end,
+  }
+end
+
 -- What daemon.lua holds of a listener.
 local function listener(self)
   return {
     serve = function() self.serving = true end,
     close = function() self.serving = false end,
     counts = function() return 0, self.requests end,
-    stats = function() return { connections = 0, requests = self.requests, open = 0, in_flight = 0 } end,
+    stats = function() return { connections = 0, requests = self.requests, open = 0, in_flight = 0, streams = 0 } end,
+    stream = function(_, conn) return stream(conn) end,
   }
 end
 

@@ -28,6 +28,7 @@
 ---@field audit colibri.Audit the audit
 ---@field db colibri.db the store
 ---@field peer colibri.Peer who asked
+---@field stream fun(): colibri.Stream in a command with `stream`: lines before the reply; ends the request's deadline
 ---@field command string name of the command
 ---@field access "read"|"change" what the command may
 ---@field request_id integer number of the request
@@ -271,6 +272,21 @@ function _Agents:wait(agent_id, what, seconds) end
 ---@return colibri.Agent?
 ---@return colibri.Error? err
 function _Agents:stop(agent_id, grace) end
+
+---sends what one wrote to the peer; `args` are the parameters of `logs`
+---Fails with AgentNotFound, Disconnected, AgentStateFailed, @store.
+---@async
+---@param args table
+---@return table?
+---@return colibri.Error? err
+function _Agents:logs(args) end
+
+---sends what happens to the peer until it goes away
+---Fails with AgentNotFound, Disconnected, @store.
+---@async
+---@param agent_id? string
+---@return colibri.Error? err
+function _Agents:watch(agent_id) end
 
 ---@class colibri.Audit
 local _Audit = {}

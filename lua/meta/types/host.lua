@@ -107,9 +107,16 @@ function _Server:serve() end
 ---@return integer
 function _Server:counts() end
 
----`{ connections, requests, open, in_flight }`
+---`{ connections, requests, open, in_flight, streams }`
 ---@return table
 function _Server:stats() end
+
+---many lines before the reply of the request that the connection has in flight
+---Fails with Disconnected.
+---@param conn table
+---@return colibri.Stream?
+---@return colibri.Error? err
+function _Server:stream(conn) end
 
 ---ends all connections
 function _Server:close() end

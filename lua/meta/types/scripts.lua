@@ -14,6 +14,7 @@
 ---@field metavar? string what stands for its value in usage lines
 ---@field help? string a few words
 ---@field hidden? boolean not shown
+---@field short? string a letter: the CLI takes `-f` for its flag too
 
 ---the jail of a spawn
 ---@class (exact) colibri.JailSpec
@@ -50,6 +51,7 @@
 ---@field columns? string[] what a terminal shows of each row, in order
 ---@field dry_run? boolean false: it takes no `dry_run`; one that changes things does, unless told
 ---@field timeout? number seconds it may take; 30 unless told, at most 86,400
+---@field stream? boolean it may send many lines before its reply, through `ctx.stream()`
 
 ---one decision around an event
 ---@class (exact) colibri.Hook

@@ -1,0 +1,17 @@
+return {
+  api = 1,
+  summary = "show what an agent wrote",
+  access = "read",
+  stream = true,
+  params = {
+    { "agent_id", "name", positional = true, required = true, help = "the agent" },
+    { "follow", "boolean", short = "f", help = "go on as it writes, until it has ended" },
+    { "since", "integer", min = 0, metavar = "TIME", help = "only what came at or after this time, in UNIX seconds" },
+    { "tail", "integer", min = 0, metavar = "LINES", help = "only the last lines" },
+    { "stderr", "boolean", help = "what it wrote to stderr instead" },
+    { "position", "integer", min = 0, hidden = true, help = "go on from this byte" },
+  },
+  run = function(ctx, args)
+    return ctx.agents:logs(args)
+  end,
+}
