@@ -350,6 +350,7 @@ task_begin(struct task *t)
 	if (ts->running != NULL || t->state != TASK_READY ||
 	    !task_may_begin(ts))
 		return;
+	vm_adapt_gc(ts->vm);
 	TAILQ_REMOVE(&ts->ready, t, ready);
 	if (task_run(t))
 		ts->begin_end = 0;	/* it took a slice */

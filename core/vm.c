@@ -21,6 +21,8 @@
 #include "vm.h"
 #include "vm_load.h"
 
+#define GENERATIONS_BELOW ((size_t)4 * 1024 * 1024)	/* see vm_adapt_gc() */
+#define STEPS_ABOVE	((size_t)8 * 1024 * 1024)
 #define KILL_SLACK	(256 * 1024)	/* bytes */
 #define BIG_STRING	(16 * 1024)	/* bytes; see task_big_string() */
 
@@ -30,6 +32,7 @@ struct vm {
 	struct reaper *reaper;
 	const struct conf *conf;
 	struct pool pool;
+	bool by_generations;		/* see vm_adapt_gc() */
 	size_t used, cap;
 	int64_t allowance;		/* of the running task; INT64_MAX: none */
 	bool refused;			/* the last growth was refused */
@@ -282,6 +285,18 @@ size_t
 vm_memory(struct vm *vm)
 {
 	return vm->used;
+}
+
+void
+vm_adapt_gc(struct vm *vm)
+{
+	if (!vm->by_generations && vm->used < GENERATIONS_BELOW) {
+		vm->by_generations = true;
+		lua_gc(vm->L, LUA_GCGEN, 0, 0);
+	} else if (vm->by_generations && vm->used > STEPS_ABOVE) {
+		vm->by_generations = false;
+		lua_gc(vm->L, LUA_GCINC, 0, 0, 0);
+	}
 }
 
 void

@@ -67,6 +67,12 @@ void vm_complete_err(lua_State *L, lua_State *L1, int level);
 /* Bytes the Lua state holds now. */
 size_t vm_memory(struct vm *vm);
 
+/* Choose how garbage is collected by the size of the heap: by generations while
+ * it is small, which spares a fifth of a request's time, in steps when it is
+ * large, so that the loop never stops for long (tests/bench). Cheap; not from
+ * inside of Lua. */
+void vm_adapt_gc(struct vm *vm);
+
 /* Memory accounting for the running task: how many bytes it may still grow
  * (INT64_MAX: no cap). Set by task.c at each resume. */
 void vm_set_allowance(struct vm *vm, int64_t bytes);

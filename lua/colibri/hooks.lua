@@ -7,6 +7,7 @@
 
 local err = require "colibri.err"
 local events = require "colibri.events"
+local json = require "core.json"
 local log = require "colibri.log"
 local script = require "core.script"
 local sys = require "core.sys"
@@ -119,12 +120,12 @@ function M.state(hook)
 end
 
 --- Names of the hooks of a generation that are suspended, or fail again and again.
--- @return list of "event/name", list of "event/name"
+-- @return list of "event/name", list of "event/name"; nil when no hook ever failed
 function M.troubled(gen)
-  local suspended, failing = {}, {}
   if next(states) == nil then
-    return suspended, failing
+    return nil
   end
+  local suspended, failing = json.array {}, json.array {}
   for name, list in pairs(gen.hooks) do
     for _, hook in ipairs(list) do
       local state = states[hook]

@@ -13,18 +13,21 @@ return {
   },
   columns = FIELDS,
   run = function(ctx, args)
-    local sys, host = ctx.sys, ctx.host
+    local sys, host, gen = ctx.sys, ctx.host, ctx.gen
     local open, requests = host.server:counts()
     local agents, states = host.count_agents(args.full)
     local out = setmetatable({
       version = sys.version, protocol = sys.protocol, api = sys.api, platform = sys.platform, pid = sys.pid,
-      uptime = (ctx.clock.now() - host.started) // 1 | 0, generation = ctx.gen.number, agents = agents,
-      connections = open, requests = requests, agent_states = states,
+      uptime = (ctx.clock.now() - host.started) // 1 | 0, generation = gen.number, agents = agents,
+      connections = open, requests = requests,
     }, ORDER)
-    local suspended, failing = host.troubled_hooks(ctx.gen)
-    out.suspended_hooks = #suspended > 0 and json.array(suspended) or nil
-    out.failing_hooks = #failing > 0 and json.array(failing) or nil
+    local suspended, failing = host.troubled_hooks(gen)
+    if suspended then
+      out.suspended_hooks = #suspended > 0 and suspended or nil
+      out.failing_hooks = #failing > 0 and failing or nil
+    end
     if args.full then
+      out.agent_states = states
       out.stats, out.server, out.vault, out.conf = sys.stats(), host.server:stats(), host.vault:status(), {}
       for name, value in pairs(ctx.conf) do
         out.conf[name] = value
