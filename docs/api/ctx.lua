@@ -68,6 +68,7 @@ being spawned: then a tenant of policy `manual` is skipped, and this agent gets 
       errors = "@vault" },
     { "vault:status(): VaultStatus", "how the vault is doing" },
     { "vault:recover()", "ends what an earlier daemon left logged in", internal = true, waits = true },
+    { "vault:hold(): any", "an open session stays open until this is closed", internal = true },
     { "vault:close()", "ends the session", internal = true, waits = true },
 
     { "audit:subject(name?: string, detail?: table)",

@@ -336,6 +336,7 @@ end
 function M.many(ctx, ids, how)
   local out, counts, following, workers = json.array {}, {}, 0, {}
   local since = clock.monotonic()
+  local _ <close> = ctx.vault.hold and ctx.vault:hold() -- a dry run's has none
   local function work()
     while following < #ids do
       following = following + 1

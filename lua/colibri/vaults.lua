@@ -89,7 +89,7 @@ local function next_request(self)
     local left = deadline - self.clock.monotonic()
     if request and not request.abandoned then
       return request
-    elseif not request and left <= 0 then
+    elseif not request and left <= 0 and self.holds == 0 then
       return nil
     elseif not request then
       if self.session.rest and not rested then
@@ -97,7 +97,11 @@ local function next_request(self)
         sweep()
         rested = true
       end
-      self.wakeup:wait(left)
+      if self.holds > 0 then
+        self.wakeup:wait()
+      else
+        self.wakeup:wait(left)
+      end
     end
   end
   return nil
@@ -281,7 +285,7 @@ function M.new(opts)
   local adapter_ctx = setmetatable({ bw = bw_tools(), log = log.topic("vault") }, { __index = ctx })
   return setmetatable({ gen = opts.gen, ctx = ctx, adapter_ctx = adapter_ctx,
     idle = opts.idle or tonumber(ctx.conf.vault_idle) or 0, clock = opts.clock or clock,
-    pending = {}, wakeup = task.waiter(), token = { true }, not_before = -math.huge, sessions = 0 }, Vaults)
+    holds = 0, pending = {}, wakeup = task.waiter(), token = { true }, not_before = -math.huge, sessions = 0 }, Vaults)
 end
 
 local abandon_meta = { __close = function(guard) guard.request.abandoned = true end }
@@ -320,6 +324,18 @@ function Vaults:recover()
   end
 end
 
+local hold_meta = { __close = function(hold)
+  hold.vaults.holds = hold.vaults.holds - 1
+  hold.vaults.wakeup:wake()
+end }
+
+--- While the result is not closed, an open session stays open, however long
+-- nobody asks: for who will ask again soon. Use <close>.
+function Vaults:hold()
+  self.holds = self.holds + 1
+  return setmetatable({ vaults = self }, hold_meta)
+end
+
 --- Close the session; what waits for it gets Cancelled. A later request opens
 -- a new one. Waits until bw has logged out.
 function Vaults:close()
@@ -338,6 +354,6 @@ function Vaults:status()
     sessions = self.sessions, last_error = self.last_error }
 end
 
-checked.methods(Vaults, "vault", { fetch = "string number?", status = "" })
+checked.methods(Vaults, "vault", { fetch = "string number?", hold = "", status = "" })
 
 return M

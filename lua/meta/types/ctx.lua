@@ -484,6 +484,10 @@ function _Vault:status() end
 ---@async
 function _Vault:recover() end
 
+---an open session stays open until this is closed
+---@return any
+function _Vault:hold() end
+
 ---ends the session
 ---@async
 function _Vault:close() end
