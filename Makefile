@@ -157,7 +157,7 @@ check-freebsd:
 # What docs/api.lua describes: API.md, the tables of other pages, lua/meta/.
 docs: all
 	COLIBRI_SHARE_DIR=$(CURDIR) COLIBRI_SITE_DIR=$(CURDIR)/build/no-site \
-		$(BUILD)/colibri-run scripts/docs.lua
+		$(BUILD)/colibri-run --log-level error scripts/docs.lua
 
 fuzz:
 	sh tests/fuzz/run.sh

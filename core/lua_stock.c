@@ -136,6 +136,7 @@ luaopen_colibri(lua_State *L)
 {
 	size_t i;
 
+	luaL_checkversion(L);
 	log_setup(STDERR_FILENO, LOG_WARN, LOG_TEXT);
 	push_share_dir(L);
 	lua_setfield(L, LUA_REGISTRYINDEX, SHARE_KEY);
