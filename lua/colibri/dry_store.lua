@@ -80,13 +80,6 @@ local function spy(tx, fresh)
   return { one = query(tx.one), all = query(tx.all), exec = function(_, sql, ...) return exec(tx, fresh, sql, ...) end }
 end
 
--- What two changes of one row are together; nil: nothing.
-local TOGETHER = {
-  insert = { update = "insert", insert = "insert" },
-  update = { update = "update", insert = "update", delete = "delete" },
-  delete = { insert = "update", delete = "delete", update = "update" },
-}
-
 -- Names of the columns that tell a table's rows apart.
 local function key_columns(self, tx, name)
   if not self.keys[name] then
@@ -98,26 +91,56 @@ local function key_columns(self, tx, name)
   return self.keys[name]
 end
 
-local function key_of(self, entry, row)
-  local parts = { entry.table }
-  for _, column in ipairs(self.keys[entry.table] or {}) do
-    parts[#parts + 1] = tostring(row[column])
+-- The row as it stands in the store, and what tells it apart; nil, nil for a table
+-- without a key.
+local function find(self, name, row)
+  local columns, where, values = self.keys[name] or {}, {}, {}
+  for i, column in ipairs(columns) do
+    where[i], values[i] = column .. " = ?", row[column]
   end
-  return #parts > 1 and table.concat(parts, "\0") or row
+  if #columns == 0 or #values < #columns then
+    return nil, nil
+  end
+  local key = name .. "\0" .. table.concat(values, "\0")
+  return self.db:one("SELECT * FROM " .. name .. " WHERE " .. table.concat(where, " AND "), table.unpack(values)), key
 end
 
--- One row of a statement; what was told of the same row before is taken back.
+local function is_same(a, b)
+  for column, value in pairs(a) do
+    if b[column] ~= value then
+      return false
+    end
+  end
+  for column in pairs(b) do
+    if a[column] == nil then
+      return false
+    end
+  end
+  return true
+end
+
+-- One row of a statement: told as what becomes of it in all, so what was told of
+-- it before is taken back.
 local function tell_row(self, entry, row)
-  local key = key_of(self, entry, row)
-  local before, action = self.told[key], entry.verb
-  if before then
-    self.take_back(before)
-    action = TOGETHER[before.action][entry.verb]
+  local before, key = find(self, entry.table, row)
+  local action = entry.verb
+  if key then
+    if self.told[key] then
+      self.take_back(self.told[key])
+    end
+    if action == "delete" then
+      action = before and "delete"
+    else
+      action = not before and "insert" or not is_same(before, row) and "update"
+    end
   end
   for name in pairs(HIDDEN) do
     row[name] = nil
   end
-  self.told[key] = action and self.report { effect = "store", action = action, table = entry.table, row = row }
+  local effect = action and self.report { effect = "store", action = action, table = entry.table, row = row }
+  if key then
+    self.told[key] = effect or nil
+  end
 end
 
 local function tell(self, entry)
