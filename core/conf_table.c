@@ -77,7 +77,7 @@ default_jail_priv_mode(const struct conf *c)
 	return xstrdup(geteuid() == 0 ? "none" : PRIV_TOOL);
 }
 
-static const char *const priv_modes[] = { "none", "mdo", "sudo", NULL };
+static const char *const priv_modes[] = { "none", "mdo", "sudo", "helper", NULL };
 static const char *const shutdowns[] = { "leave", "stop", NULL };
 /* In the order of enum log_level and enum log_format. */
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
@@ -123,7 +123,7 @@ const struct conf_row conf_rows[] = {
 	    "jail launcher: jexec, jail, bwrap, nspawn, none"),
 	  .kind = CONF_WORD, .def = JAIL_BACKEND },
 	{ ITEM(jail_priv_mode, "JAIL_PRIV_MODE", "jail-priv-mode",
-	    "how the launcher becomes root: none, mdo, sudo"),
+	    "how the launcher becomes root: none, mdo, sudo, helper"),
 	  .kind = CONF_CHOICE, .choices = priv_modes,
 	  .compute = default_jail_priv_mode },
 	{ ITEM(cgroup, "CGROUP", "cgroup",

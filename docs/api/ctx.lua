@@ -7,6 +7,7 @@ Everything with an effect is in `ctx`, the first argument of every script's func
 `os`, `debug`, `load`, `print` and `package` are absent. In a dry run `ctx.dry_run` is true, what
 reads is real, and what would change something is only told.]],
   names = {
+    jail = { facade = "colibri.jails", class = "Jails", ctx = true, about = "jails: what runs, how to enter one" },
     tenants = { facade = "colibri.tenants", class = "Tenants", ctx = true, about = "tenants: a jail, its root, its collection" },
     agents = { facade = "colibri.agents", class = "Agents", ctx = true, about = "agents: start, look, stop" },
     audit = { facade = "colibri.audit", class = "Audit", ctx = true, about = "the audit row of this request" },
@@ -63,6 +64,13 @@ being spawned: then a tenant of policy `manual` is skipped, and this agent gets 
     { "agents:watch(agent_id?: string)", "sends what happens to the peer until it goes away", waits = true,
       errors = "AgentNotFound Disconnected @store" },
 
+    { "jail:lookup(name: string): table", "a running jail: `{ jid, path }`", errors = "JailNotFound JailUnsupported" },
+    { "jail:plan(jail: JailSpec, argv: string[], env?: table<string, string>): table",
+      "`{ backend, argv, identity? }`: how `argv` would be started in a jail; `jail.backend` names a launcher, else that of the settings",
+      waits = true, errors = "UnknownBackend @agents" },
+    { "jail:same(jail: JailSpec, plan: table): true", "is the jail still the one that the plan was made for?",
+      errors = "JailChanged JailNotFound" },
+
     { "vault:fetch(collection: string, since?: number): VaultPair[]",
       "the pairs of a collection, not older than `since` (`ctx.clock.monotonic()`; now unless told)", waits = true,
       errors = "@vault" },
@@ -105,6 +113,7 @@ rows are undone]], waits = true, errors = "@store" },
     { "Ctx", "the door to effects, in the daemon", also = "BaseCtx", fields = {
       { "tenants: Tenants", "tenants" },
       { "agents: Agents", "agents" },
+      { "jail: Jails", "jails" },
       { "vault: Vault", "the vault" },
       { "audit: Audit", "the audit" },
       { "db: db", "the store" },

@@ -102,6 +102,7 @@ return {
     { "JailBackendUnsupported", "the backend is of another system", "use another backend" },
     { "JailRootMismatch", "the running jail lives elsewhere than `--jail-root` says", "correct the path" },
     { "JailNotFound", "no jail of this name is running", "start it" },
+    { "JailChanged", "the jail was destroyed and made anew during a spawn; the agent was stopped", "spawn again" },
     { "JailUnsupported", "this system has no jails", "use another backend" },
     { "ProgramNotFound", "a program is not in the fixed list of directories",
       "install it there, or name its absolute path" },

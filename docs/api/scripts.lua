@@ -48,6 +48,8 @@ type.]],
       fields = {
         { "launch: fun(ctx: Ctx, jail: JailSpec, argv: string[], env: table<string, string>): string[]?, Error?",
           "the argv that runs `argv` in the jail, or `nil, err`; its first word is an absolute path", waits = true },
+        { "identity?: fun(ctx: Ctx, jail: JailSpec): any",
+          "what tells the running jail from another one of its name, such as its id; nil: nothing does, or `nil, err`" },
       },
     },
     {
@@ -115,6 +117,7 @@ time of its next refresh, in seconds after the last try, or nil for never]] },
       { "path?: string", "the same, where the kernel told it" },
       { "user?: string", "who the agent is to be in there" },
       { "cwd?: string", "where it is to begin in there; nil: `/`" },
+      { "backend?: string", "the launcher" },
     } },
     { "SpawnSpec", "a spawn as a provider sees it", fields = {
       { "agent_id: string", "made for it" },

@@ -8,6 +8,7 @@ local ephemeral = require "colibri.ephemeral"
 local err = require "colibri.err"
 local events = require "colibri.events"
 local hooks = require "colibri.hooks"
+local jails = require "colibri.jails"
 local json = require "core.json"
 local limits = require "colibri.agent_limits"
 local log = require "colibri.log"
@@ -27,25 +28,11 @@ local SPAWNED = json.ordered { "agent_id", "status", "run", "pid", "provider", "
 
 local STOP_GRACE = 5 -- seconds from TERM to KILL
 
--- The script that answers for a name of a kind.
-local function pick(gen, kind, name, code, what)
-  local def = gen[kind][name]
-  if not def then
-    return nil, err.new(code, "no %s '%s'", what, name)
-  end
-  return def
-end
-
 -- argv and env of the launcher, for one spawn request.
 local function plan(ctx, spawn)
-  local provider, e = pick(ctx.gen, "providers", spawn.provider, "UnknownProvider", "provider")
+  local provider = ctx.gen.providers[spawn.provider]
   if not provider then
-    return nil, e
-  end
-  local launcher
-  launcher, e = pick(ctx.gen, "jail", spawn.backend, "UnknownBackend", "jail backend")
-  if not launcher then
-    return nil, e
+    return nil, err.new("UnknownProvider", "no provider '%s'", spawn.provider)
   end
   local argv, env = provider.command(ctx, spawn)
   if not argv then
@@ -54,16 +41,19 @@ local function plan(ctx, spawn)
   for _, name in ipairs(spawn.env_names or {}) do
     env[name] = env[name] or core_proc.environ(name)
   end
-  local jail = { name = spawn.jail_name, root = spawn.jail_root, user = spawn.user, cwd = spawn.cwd }
-  local words, why = limits.apply(ctx, spawn)
-  local launched
-  if words then
-    launched, why = launcher.launch(ctx, jail, argv, env)
+  local jail = { name = spawn.jail_name, root = spawn.jail_root, user = spawn.user, cwd = spawn.cwd,
+    backend = spawn.backend }
+  local planned, why = jails.bind(ctx):plan(jail, argv, env)
+  local words
+  if planned then
+    words, why = limits.apply(ctx, spawn)
   end
-  if not launched then
+  if not words then
     return nil, why
   end
-  return { argv = launched, env = env, limits = words, cwd = spawn.backend == "none" and spawn.cwd or "/" }
+  planned.jail, planned.env, planned.limits = jail, env, words
+  planned.cwd = spawn.backend == "none" and spawn.cwd or "/"
+  return planned
 end
 
 -- The row of an agent that is about to start. Waits for the commit.
@@ -123,6 +113,9 @@ local function start(ctx, spawn, planned, event)
     local ok
     ok, e = provision_held(ctx, event)
     if ok then
+      ok, e = jails.bind(ctx):same(planned.jail, planned)
+    end
+    if ok then
       ok, e = handle:go()
     end
     if not ok then
@@ -152,12 +145,17 @@ local unfinished = { __close = function(guard)
 end }
 
 -- The part of a spawn after the agent runs: hooks, then the row.
-local function settle(ctx, spawn, handle, event)
+local function settle(ctx, spawn, planned, handle, event)
   local ok, e = hooks.run(ctx.gen, "spawn_after", ctx, event)
   if not ok then
     log.warn("agent", "a hook after the spawn failed", { agent = spawn.agent_id, hook = e.hook, code = e.code,
       error = e.message })
     event.provision = provision.result("failed", e)
+  end
+  -- By now the launcher is inside; was it the jail that was checked?
+  ok, e = jails.bind(ctx):same(planned.jail, planned)
+  if not ok then
+    return give_up(ctx, spawn, e)
   end
   local result = event.provision
   local code = result.code ~= json.null and result.code or nil
@@ -201,8 +199,8 @@ local function go(ctx, spawn, planned, event)
     pid = handle:pid() })
   ready.watch(ctx, spawn, live[spawn.agent_id])
   local out
-  out, e = settle(ctx, spawn, handle, event)
-  guard.done = out ~= nil
+  out, e = settle(ctx, spawn, planned, handle, event)
+  guard.done = out ~= nil or live[spawn.agent_id] == nil -- given up, or ended meanwhile
   return out, e
 end
 

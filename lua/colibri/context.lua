@@ -6,6 +6,7 @@
 
 local agents = require "colibri.agents"
 local audit = require "colibri.audit"
+local jails = require "colibri.jails"
 local log = require "colibri.log"
 local sandbox = require "colibri.sandbox"
 local tenants = require "colibri.tenants"
@@ -46,6 +47,7 @@ end
 local bound = {
   tenants = function(ctx) return tenants.bind(ctx) end,
   agents = function(ctx) return agents.bind(ctx) end,
+  jail = function(ctx) return jails.bind(ctx) end,
   audit = function(ctx) return audit.bind(ctx) end,
   log = function(ctx) return log.topic(ctx.command or "script") end,
   stream = function(ctx) return function() return open_stream(ctx) end end,
@@ -53,7 +55,7 @@ local bound = {
 
 -- Where a ctx keeps what is its own: raw, below numbers, out of reach of accidents.
 local PLACE = { gen = 1, peer = 2, command = 3, access = 4, request_id = 5, tenants = 6, agents = 7, audit = 8, log = 9,
-  stream = 10 }
+  stream = 10, jail = 11 }
 
 local meta = {
   __index = function(ctx, key)

@@ -13,6 +13,9 @@ local PREFIX = {
   none = {},
   mdo = { "mdo", "-u", "root" },
   sudo = { "sudo", "-n", "--" },
+  -- A site's own setuid program in one of the fixed directories: it gets the
+  -- launcher's argv as its arguments and decides what it executes.
+  helper = { "colibri-jail-helper" },
 }
 
 --- argv that runs `words` as root: words behind the prefix of jail_priv_mode.
@@ -21,7 +24,7 @@ local PREFIX = {
 function M.privileged(ctx, words)
   local prefix = PREFIX[ctx.conf.jail_priv_mode]
   if not prefix then
-    return nil, err.new("BadSetting", "jail_priv_mode is '%s', not none, mdo or sudo",
+    return nil, err.new("BadSetting", "jail_priv_mode is '%s', not none, mdo, sudo or helper",
       tostring(ctx.conf.jail_priv_mode))
   end
   local argv = {}

@@ -14,7 +14,7 @@ local KINDS = {
     change_params = "?table", columns = "?table", timeout = "?number", stream = "?boolean", dry_run = "?boolean" },
   hooks = { run = "function", before = "?table", after = "?table", on_error = "?string",
     remember = "?boolean" },
-  jail = { launch = "function" },
+  jail = { launch = "function", identity = "?function" },
   policy = { decide = "function" },
   providers = { command = "function", ready = "?function", ready_event = "?string" },
   steps = { run = "function" },

@@ -60,6 +60,7 @@ local make = {
   log = function() return require("colibri.log").topic("test") end,
   tenants = facade "colibri.tenants",
   agents = facade "colibri.agents",
+  jail = facade "colibri.jails",
   audit = facade "colibri.audit",
   vault = function() return require("colibri.vaults").new { ctx = { conf = { vault = "none" } } } end,
   db = function() return assert(store.open(":memory:")) end,

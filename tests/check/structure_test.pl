@@ -78,7 +78,8 @@ my (@long, @functions);
 for my $file (@c, @h, glob('lua/*/*.lua'), glob('lua/*/*/*.lua'), glob('hooks/*/*.lua'), glob('scripts/*.lua'),
     glob('scripts/*/*.lua'), glob('tests/*/*.c')) {
 	my @lines = split /\n/, slurp($file);
-	push @long, "$file has " . @lines . " lines" if @lines > 500;
+	# What `make docs` writes into lua/meta/ is nobody's to read from end to end.
+	push @long, "$file has " . @lines . " lines" if @lines > 500 && $file !~ m{^lua/meta/};
 	my ($start, $name);
 	for my $i (0 .. $#lines) {
 		if ($file =~ /\.c$/) {

@@ -1,5 +1,5 @@
 -- `--provision before`: an agent whose first act is to read .env never misses
--- it, and never runs when it could not be written. COLIBRI_GATE_STARTS=10000 for
+-- it, and never runs when it could not be written. COLIBRI_TEST_STARTS=10000 for
 -- as many starts.
 local t = require "colibri.test"
 local fs = require "core.fs"
@@ -8,7 +8,7 @@ local scratch = require "colibri.scratch"
 local stdio = require "core.stdio"
 local task = require "core.task"
 
-local STARTS = math.tointeger(tonumber(proc.environ "COLIBRI_GATE_STARTS" or "")) or 200
+local STARTS = math.tointeger(tonumber(proc.environ "COLIBRI_TEST_STARTS" or "")) or 200
 
 -- A daemon with one registered tenant.
 local function daemon(backend)

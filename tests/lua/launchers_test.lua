@@ -149,3 +149,32 @@ t.test("no launcher changes the argv it was given", function()
     t.eq(argv, agent(), name)
   end
 end)
+
+t.test("jexec: the jail is told from another one of its name by its id", function()
+  local jexec = launcher("jexec")
+  t.eq(jexec.identity(ctx(), { name = "proof0" }), 3)
+  local _, e = jexec.identity(ctx(), { name = "gone" })
+  t.eq(e.code, "JailNotFound")
+  t.eq(jexec.identity(ctx { jexec = "/x/jexec" }, { name = "proof0" }), nil)
+end)
+
+t.test("a helper of the site's becomes root for the launcher", function()
+  t.eq(launcher("jexec").launch(ctx { priv = "helper" }, { name = "proof0" }, agent(), {}),
+    { "/usr/sbin/colibri-jail-helper", "/usr/sbin/jexec", "proof0", "/usr/bin/env", "-i", "/bin/agent", "--flag",
+      "two words" })
+  t.err("ProgramNotFound", launcher("jexec").launch(ctx { priv = "helper", missing = { ["colibri-jail-helper"] = true } },
+    { name = "proof0" }, agent(), {}))
+end)
+
+t.test("the working directory is entered inside, the user is the jail's", function()
+  local jail = { name = "proof0", root = "/jails/proof0/root", cwd = "/a b", user = "web" }
+  local sh = { "/bin/sh", "-c", 'cd -- "$1" && shift && exec "$@"', "sh", "/a b", "/bin/agent", "--flag", "two words" }
+  local want = { "/usr/sbin/jexec", "-U", "web", "proof0" }
+  t.eq(launcher("jexec").launch(ctx(), jail, agent(), {}), table.move(sh, 1, #sh, #want + 1, want))
+  local words = t.ok(launcher("jail").launch(ctx(), jail, agent(), {}))
+  t.eq({ words[#words - 7], words[#words - 2] }, { "command=/bin/sh", "/bin/agent" })
+  local bwrap = table.concat(t.ok(launcher("bwrap").launch(ctx(), { root = "/r", cwd = "/a b" }, agent(), {})), "|")
+  t.ok(bwrap:find("|--chdir|/a b|--|/bin/agent|", 1, true), bwrap)
+  local nspawn = table.concat(t.ok(launcher("nspawn").launch(ctx(), jail, agent(), ENV)), "|")
+  t.ok(nspawn:find("|--user=web|--chdir=/a b|--setenv=A=x y|", 1, true), nspawn)
+end)

@@ -259,3 +259,40 @@ t.test("a dry run of restart-agent and of a spawn that waits changes nothing and
   w.clock:advance(100)
   t.eq({ #w.agents.list, get(w, id).run, get(w, id).status }, { 1, 1, "running" })
 end)
+
+local FLEETING = [[
+local jid = 1
+return { api = 1, summary = "x", identity = function(_, jail) return jail.name == "moved" and jid or 0 end,
+  launch = function(_, jail, argv) if jail.name == "moved" then jid = jid + 1 end return argv end }]]
+
+t.test("a jail that is destroyed and made anew during a spawn is noticed, before and after", function()
+  local w <close> = t.site({ ["jail/none.lua"] = FLEETING, ["hooks/spawn_held/provision.lua"] =
+    "return { api = 1, summary = 'x', run = function(_, event) event.provision = { result = 'unchanged', keys = 0 } end }" },
+    { clock = "manual" })
+  local function try(args)
+    args.provider, args.model = "local", "/bin/x"
+    return w:call("spawn-agent", args)
+  end
+  t.ok(try { jail_name = "stays" })
+  local e = t.err("JailChanged", try { jail_name = "moved" })
+  t.ok(e.message:find("(1, then 2)", 1, true), e.message)
+  t.eq({ w.agents:last().running, #w:call("list-agents") }, { false, 1 }, "it was stopped")
+  t.err("JailChanged", try { jail_name = "moved", provision = "before" })
+  t.eq(w.agents:last().stopped_with, 9)
+  local row = w:call("list-agents", { all = true, jail = "moved" })[1]
+  t.eq(row.status, "failed")
+  t.ok(row.reason:find("^JailChanged"), row.reason)
+end)
+
+t.test("ctx.jail: what is known of a jail, and how something would start in it", function()
+  local w <close> = t.site { ["commands/plan.lua"] = [[
+return { api = 1, summary = "x", access = "read", run = function(ctx)
+  local plan = ctx.jail:plan({ name = "j", backend = "none" }, { "/bin/x", "1" }, { A = "b" })
+  local none, e = ctx.jail:plan({ backend = "nope" }, { "/bin/x" })
+  local found, why = ctx.jail:lookup("j")
+  return { argv = plan.argv, backend = plan.backend, unknown = none == nil and e.code, lookup = found or why.code }
+end }]] }
+  local out = t.ok(w:call("plan"))
+  t.eq({ out.argv, out.backend, out.unknown }, { { "/bin/x", "1" }, "none", "UnknownBackend" })
+  t.ok(out.lookup == "JailUnsupported" or out.lookup == "JailNotFound", out.lookup)
+end)

@@ -69,7 +69,8 @@ TEST(words_and_choices)
 	    "aaaaaaaaaaaaaaa", NULL) == NULL);
 	check_one("--jail-priv-mode|mdo", "jail_priv_mode", "mdo");
 	check_mistakes("--jail-priv-mode|doas", NULL,
-	    "--jail-priv-mode: 'doas' is none of none, mdo, sudo\n");
+	    "--jail-priv-mode: 'doas' is none of none, mdo, sudo, "
+	    "helper\n");
 	check_one("--log-level|debug", "log_level", "debug");
 	check_mistakes("--log-level|loud|--log-format|xml", NULL,
 	    "--log-level: 'loud' is none of error, warn, info, debug\n"

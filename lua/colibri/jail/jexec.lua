@@ -41,6 +41,14 @@ end
 return {
   api = 1,
   summary = "enter a running FreeBSD jail by name (jexec)",
+  -- A jail that is destroyed and made again has another id.
+  identity = function(ctx, jail)
+    if ctx.conf.jexec or not jail.name then
+      return nil
+    end
+    local running, e = ctx.sys.jail_lookup(jail.name)
+    return running and running.jid, e
+  end,
   launch = function(ctx, jail, argv, env)
     if not jail.name then
       return nil, err.new("JailNameNeeded", "backend 'jexec' needs the jail's name: --jail-name")

@@ -24,6 +24,7 @@
 ---@field log colibri.log the log
 ---@field tenants colibri.Tenants tenants
 ---@field agents colibri.Agents agents
+---@field jail colibri.Jails jails
 ---@field vault colibri.Vault the vault
 ---@field audit colibri.Audit the audit
 ---@field db colibri.db the store
@@ -357,6 +358,34 @@ function _db:migrate(to, sql) end
 
 ---commits what is pending; again is allowed
 function _db:close() end
+
+---@class colibri.Jails
+local _Jails = {}
+
+---a running jail: `{ jid, path }`
+---Fails with JailNotFound, JailUnsupported.
+---@param name string
+---@return table?
+---@return colibri.Error? err
+function _Jails:lookup(name) end
+
+---`{ backend, argv, identity? }`: how `argv` would be started in a jail; `jail.backend` names a launcher, else that of the settings
+---Fails with UnknownBackend, @agents.
+---@async
+---@param jail colibri.JailSpec
+---@param argv string[]
+---@param env? table<string, string>
+---@return table?
+---@return colibri.Error? err
+function _Jails:plan(jail, argv, env) end
+
+---is the jail still the one that the plan was made for?
+---Fails with JailChanged, JailNotFound.
+---@param jail colibri.JailSpec
+---@param plan table
+---@return true?
+---@return colibri.Error? err
+function _Jails:same(jail, plan) end
 
 ---@class colibri.Tenants
 local _Tenants = {}

@@ -23,6 +23,7 @@
 ---@field path? string the same, where the kernel told it
 ---@field user? string who the agent is to be in there
 ---@field cwd? string where it is to begin in there; nil: `/`
+---@field backend? string the launcher
 
 ---a spawn as a provider sees it
 ---@class (exact) colibri.SpawnSpec
@@ -74,6 +75,7 @@
 ---@field wraps? string digest of the shipped script that this one was written against; `colibri scripts` tells when it has changed
 ---@field self_check? async fun(ctx: colibri.Ctx): boolean?, any runs before a reload takes effect, with an empty store, no vault and writers that only report; false, `nil, err` or an error keeps the old scripts
 ---@field launch async fun(ctx: colibri.Ctx, jail: colibri.JailSpec, argv: string[], env: table<string, string>): string[]?, colibri.Error? the argv that runs `argv` in the jail, or `nil, err`; its first word is an absolute path
+---@field identity? fun(ctx: colibri.Ctx, jail: colibri.JailSpec): any what tells the running jail from another one of its name, such as its id; nil: nothing does, or `nil, err`
 
 ---a vault adapter: `--vault NAME`
 ---@class (exact) colibri.VaultAdapter
