@@ -168,6 +168,10 @@ function M.topics(model)
   for name, row in pairs(model.codes) do
     put(name, show_code, row)
   end
+  for _, row in ipairs(model.scripts.param_types) do
+    put(row[1], show_type, { name = row[1] .. ", a type of parameters", text = row[2] .. "; on the command line: " .. row[3],
+      fields = {} })
+  end
   put("ctx", show_type, model.types.Ctx)
   return out
 end

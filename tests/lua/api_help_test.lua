@@ -22,6 +22,13 @@ t.test("a function shows its signature, its errors and the fields of its options
   t.ok(text:find("\n  mode?: integer ", 1, true), "its options")
 end)
 
+t.test("types of parameters, codes, events and kinds of script are topics, too", function()
+  for name, text in pairs { enum = "one of values; on the command line: a word.", TargetMissing = "make the jail first",
+    spawn_held = "provision_mode: ", hooks = "on_error?: ", Param = "requires?: string" } do
+    t.ok((help.about(model, name) or ""):find(text, 1, true), name)
+  end
+end)
+
 t.test("names are found as people write them", function()
   local text = help.about(model, "Root:write")
   for _, name in ipairs { "root:write", "Root.write", "ctx.root.write" } do
