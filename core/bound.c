@@ -32,7 +32,8 @@ charged(lua_State *L)
 	n = f(L);
 	if (n > 0)
 		units += n + weight(L, -1);
-	task_charge(L, units);
+	if (units > BOUND_SMALL)
+		task_charge(L, units);
 	return n;
 }
 

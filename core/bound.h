@@ -16,6 +16,10 @@
 /* Patch the libraries in the globals. Called by vm_new(). May raise. */
 void bound_open(lua_State *L);
 
+/* What a call costs anyhow, in units: less work than this is not charged, the
+ * hook counts the instructions that make the call. */
+#define BOUND_SMALL	32
+
 /* Replace the field `name` of the table on top by the same function, charged
  * for its arguments and results: for what is linear. */
 void bound_charge(lua_State *L, const char *name);

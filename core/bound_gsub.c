@@ -126,7 +126,8 @@ gsub_finish(lua_State *L, struct matching *x)
 		lua_pushvalue(L, 1);
 	}
 	lua_pushinteger(L, x->n);
-	task_charge(L, FUEL - x->m.fuel);
+	if (FUEL - x->m.fuel > BOUND_SMALL)
+		task_charge(L, FUEL - x->m.fuel);
 	return 2;
 }
 

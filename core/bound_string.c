@@ -41,7 +41,8 @@ find_run(lua_State *L, struct matching *x)
 
 	if (r == PATTERN_MORE)
 		return task_pause(L, (lua_KContext)x, find_continue);
-	task_charge(L, FUEL - x->m.fuel);
+	if (FUEL - x->m.fuel > BOUND_SMALL)
+		task_charge(L, FUEL - x->m.fuel);
 	if (r == PATTERN_FAIL) {
 		lua_pushnil(L);
 		return 1;
@@ -62,8 +63,9 @@ find_plain(lua_State *L, const char *text, size_t len, const char *word,
 	    word_len);
 	const char *base = lua_tostring(L, 1);
 
-	task_charge(L, (int64_t)((at != NULL ? (size_t)(at - text) : len) +
-	    word_len) / 16);
+	if (len + word_len > 16 * BOUND_SMALL)
+		task_charge(L, (int64_t)((at != NULL ? (size_t)(at - text) :
+		    len) + word_len) / 16);
 	if (at == NULL) {
 		lua_pushnil(L);
 		return 1;
@@ -129,7 +131,8 @@ gmatch_run(lua_State *L, struct matching *x)
 	if (r == PATTERN_MORE)
 		return task_pause(L, (lua_KContext)x, gmatch_continue);
 	x->busy = false;
-	task_charge(L, FUEL - x->m.fuel);
+	if (FUEL - x->m.fuel > BOUND_SMALL)
+		task_charge(L, FUEL - x->m.fuel);
 	x->m.fuel = FUEL;
 	if (r == PATTERN_FAIL) {
 		x->src = NULL;		/* and so it stays */

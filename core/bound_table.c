@@ -10,23 +10,35 @@
 #define UNPACK_MAX	50000	/* results; each call with them copies them */
 #define BATCH		1000	/* elements between two charges */
 
-/* Upvalue 1 is the stock function, upvalue 2 its name: what it does depends on
- * the length of the list at index 1. */
+/* insert or remove by the stock function, upvalue 1. With a position, which is
+ * there from so many arguments on, what stands behind it is shifted. */
 static int
-by_length(lua_State *L)
+shift(lua_State *L, const char *name, int with_position)
 {
 	lua_CFunction stock = lua_tocfunction(L, lua_upvalueindex(1));
 	lua_Integer n = 0;
 	int results;
 
-	if (lua_type(L, 1) == LUA_TTABLE)
-		n = bound_length(L, lua_tostring(L, lua_upvalueindex(2)));
-	/* At the end of the list nothing is shifted. */
-	if (lua_gettop(L) == 2 && lua_tointeger(L, 2) != 1)
-		n = 0;
+	if (lua_gettop(L) >= with_position && lua_type(L, 1) == LUA_TTABLE)
+		n = bound_length(L, name) - lua_tointeger(L, 2);
 	results = stock(L);
-	task_charge(L, n / 2 + 1);
+	if (n > BOUND_SMALL)
+		task_charge(L, n);
 	return results;
+}
+
+/* table.insert(list, [position,] value) */
+static int
+ltable_insert(lua_State *L)
+{
+	return shift(L, "insert", 3);
+}
+
+/* table.remove(list [, position]) */
+static int
+ltable_remove(lua_State *L)
+{
+	return shift(L, "remove", 2);
 }
 
 /* table.concat(list [, sep [, i [, j]]]) */
@@ -65,7 +77,8 @@ ltable_unpack(lua_State *L)
 	if (i <= j && (lua_Unsigned)j - (lua_Unsigned)i >= UNPACK_MAX)
 		return luaL_error(L, "too many results to unpack");
 	n = stock(L);
-	task_charge(L, n + 1);
+	if (n > BOUND_SMALL)
+		task_charge(L, n);
 	return n;
 }
 
@@ -141,21 +154,20 @@ ltable_move(lua_State *L)
 }
 
 /* Give the field `name` of the library on top the function f, with the stock
- * one and the name as its upvalues. */
+ * one as its upvalue. */
 static void
 wrap(lua_State *L, const char *name, lua_CFunction f)
 {
 	lua_getfield(L, -1, name);
-	lua_pushstring(L, name);
-	lua_pushcclosure(L, f, 2);
+	lua_pushcclosure(L, f, 1);
 	lua_setfield(L, -2, name);
 }
 
 void
 bound_open_table(lua_State *L)
 {
-	wrap(L, "insert", by_length);
-	wrap(L, "remove", by_length);
+	wrap(L, "insert", ltable_insert);
+	wrap(L, "remove", ltable_remove);
 	wrap(L, "concat", ltable_concat);
 	wrap(L, "unpack", ltable_unpack);
 	bound_charge(L, "pack");

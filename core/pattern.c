@@ -9,6 +9,7 @@
  * stop anywhere.
  */
 #include <ctype.h>
+#include <limits.h>
 #include <string.h>
 
 #include "pattern.h"
@@ -453,10 +454,14 @@ pattern_run(struct pattern *m)
 bool
 pattern_is_plain(const char *pat, size_t len)
 {
+	static const bool special[UCHAR_MAX + 1] = { ['^'] = true,
+	    ['$'] = true, ['*'] = true, ['+'] = true, ['?'] = true,
+	    ['.'] = true, ['('] = true, ['['] = true, [ESC] = true,
+	    ['-'] = true };
 	size_t i;
 
 	for (i = 0; i < len; i++) {
-		if (strchr("^$*+?.([%-", pat[i]) != NULL && pat[i] != '\0')
+		if (special[(unsigned char)pat[i]])
 			return false;
 	}
 	return true;

@@ -199,6 +199,8 @@ local LONG = {
     "table.sort(t, function() return true end) end" },
   { "a long list sorted", "local t = {}\nfor i = 1, 50000 do t[i] = i * 7919 % 50000 end\n" ..
     "table.sort(t, function(x, y) return x < y end)\nfor i = 2, #t do assert(t[i - 1] <= t[i]) end" },
+  { "a long list that grows and shrinks at its end is cheap", "local t = {}\nfor i = 1, 50000 do table.insert(t, 1) end\n" ..
+    "for i = 1, 50000 do table.remove(t) end\nassert(#t == 0)", "ok" },
   { "utf8.len for ever", HUGE .. "while true do utf8.len(a) end", "BudgetExceeded" },
   { "too many results", "return table.unpack({}, 1, 1000000)", "ScriptError" },
   { "insert at the front for ever", "local t = {}\nfor i = 1, 100000 do t[i] = i end\n" ..
@@ -220,8 +222,8 @@ for _, case in ipairs(LONG) do
       -- A code of its own, or an ordinary end: what counts is that it ends and
       -- that others are served meanwhile.
       local code = not reply.ok and reply.error.code or "ok"
-      if case[3] then
-        t.eq(code, case[3], reply.error and reply.error.message)
+      t.ok(not case[3] or code == case[3], code .. ": " .. tostring(reply.error and reply.error.message))
+      if case[3] and not reply.ok then
         t.ok(tostring(reply.error and reply.error.where):find("^site/commands/boom.lua:%d+$"))
       else
         t.ok(code == "ok" or code == "BudgetExceeded" or code == "ScriptError" or code == "MemoryExceeded", code)
