@@ -10,6 +10,7 @@ local jails = require "colibri.jails"
 local log = require "colibri.log"
 local sandbox = require "colibri.sandbox"
 local tenants = require "colibri.tenants"
+local script = require "core.script"
 local core_proc = require "core.proc"
 local core_task = require "core.task"
 
@@ -57,23 +58,14 @@ local bound = {
 local PLACE = { gen = 1, peer = 2, command = 3, access = 4, request_id = 5, tenants = 6, agents = 7, audit = 8, log = 9,
   stream = 10, jail = 11 }
 
+local function bind(ctx, key)
+  local value = bound[key] and bound[key](ctx)
+  rawset(ctx, PLACE[key], value)
+  return value
+end
+
 local meta = {
-  __index = function(ctx, key)
-    local value = shared[key]
-    if value ~= nil then
-      return value
-    end
-    local place = PLACE[key]
-    if not place then
-      return nil
-    end
-    value = ctx[place]
-    if value == nil and bound[key] then
-      value = bound[key](ctx)
-      rawset(ctx, place, value)
-    end
-    return value
-  end,
+  __index = script.lookup(shared, PLACE, bind),
   __newindex = function(_, key)
     error("ctx." .. tostring(key) .. " is read-only", 2)
   end,

@@ -44,6 +44,13 @@ function script.call(fn, ...) end
 ---@return any
 function script.try(fn, ...) end
 
+---an `__index`: from `shared`, else what the table holds at `places[key]`, else what `make` makes of it
+---@param shared table
+---@param places table
+---@param make function
+---@return function
+function script.lookup(shared, places, make) end
+
 ---that of scripts: without finalizers
 ---@param t table
 ---@param mt table|nil
