@@ -218,7 +218,12 @@ end
 -- The effects of a dry run come behind what the real one would show.
 function Cli:show(data, command, effects)
   local options = { tty = self.stdio.is_tty, json = self.json, width = self.stdio.width, iso = clock.iso }
-  local shown = render.render(data, command, options)
+  local shown
+  if command.name == "explain" and options.tty and not options.json and type(data) == "table" then
+    shown = render.decisions(data)
+  else
+    shown = render.render(data, command, options)
+  end
   if effects then
     shown = shown .. render.effects(effects, options)
   end

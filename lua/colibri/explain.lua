@@ -18,21 +18,25 @@ local STEP = json.ordered { "step", "kind", "name", "verdict", "code", "where", 
 -- Short names, as the commands' families are called.
 local SHORT = { spawn = "spawn-agent", provision = "provision-tenant" }
 
--- A table that JSON can hold: what it cannot is left out.
-local function plain(t)
-  local out = {}
-  for key, value in pairs(t) do
-    if type(key) == "string" and json.encode(value) then
-      out[key] = value
-    end
-  end
-  return out
-end
-
 local function copy(t)
   local out = {}
   for key, value in pairs(t) do
     out[key] = value
+  end
+  return out
+end
+
+-- A table as it is now, of what JSON can hold; the rest is left out.
+local function plain(t)
+  local out = {}
+  for key, value in pairs(t) do
+    if getmetatable(value) == false and type(value) == "table" then
+      value = copy(value) -- a read-only view
+    end
+    local text = type(key) == "string" and json.encode(value)
+    if text then
+      out[key] = json.decode(text)
+    end
   end
   return out
 end

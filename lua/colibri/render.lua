@@ -279,4 +279,37 @@ function M.effects(effects, opts)
   return table.concat(lines, "\n") .. "\n"
 end
 
+-- "jail_name=a keys=2", sorted.
+local function inputs_line(inputs)
+  local keys = {}
+  for key in pairs(inputs) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  for i, key in ipairs(keys) do
+    keys[i] = text.escape(key) .. "=" .. cell("", inputs[key])
+  end
+  return table.concat(keys, " ")
+end
+
+--- What `explain` replied, for people: a decision a line, what it looked at below.
+-- @param steps list of objects: docs/PROTOCOL.md, Dry run
+function M.decisions(steps)
+  local lines = {}
+  for i, step in ipairs(steps) do
+    if not is_object(step) then
+      step = { verdict = step }
+    end
+    local line = ("%3d  %s %s: %s"):format(i, cell("", step.kind), cell("", step.name), cell("", step.verdict))
+    if step.code then
+      line = line .. ": " .. cell("", step.code) .. (step.message and ": " .. cell("", step.message) or "")
+    end
+    lines[#lines + 1] = line .. (step.where and "  (" .. cell("", step.where) .. ")" or "")
+    if is_object(step.inputs) and next(step.inputs) ~= nil then
+      lines[#lines + 1] = "     " .. inputs_line(step.inputs)
+    end
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
 return M

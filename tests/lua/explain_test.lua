@@ -2,6 +2,7 @@
 -- the file and line that decided; nothing is done.
 local t = require "colibri.test"
 local proc = require "core.proc"
+local render = require "colibri.render"
 local scratch = require "colibri.scratch"
 local sys = require "core.sys"
 
@@ -75,6 +76,7 @@ effect insert env_keys: would happen
 effect update tenants: would happen
 effect insert agents: would happen
 result spawn-agent: succeeds]])
+  t.eq(find(steps, "hooks/authorize/by_peer").inputs.peer.uid, sys.uid)
   t.eq(find(steps, "the vault gives the collection").inputs, { collection = "a", keys = 1 })
   t.eq({ #w.agents.list, w:call("get-tenant", { tenant_id = "a" }).status }, { 0, "provisioned" })
   t.err("NotFound", w:read("jails/a/root/.env"))
@@ -131,6 +133,12 @@ t.test("what cannot be explained", function()
   local steps = t.ok(w:call("explain", { verb = "spawn", request = { provider = "local" } }))
   t.eq({ #steps, steps[1].verdict, steps[1].code }, { 1, "refused", "MissingParameter" })
   t.eq(#t.ok(w:call("explain", { verb = "list-tenants" })), 3)
+end)
+
+t.test("decisions as text", function()
+  t.eq(render.decisions { { step = 1, kind = "guard", name = "x", verdict = "refuses", code = "No", message = "why\27",
+    where = "a.lua:3", inputs = { b = 1, a = "q", c = { "x", "y" } } }, { kind = "result", name = "v", verdict = "fails" } },
+    "  1  guard x: refuses: No: why\\x1b  (a.lua:3)\n     a=q b=1 c=x, y\n  2  result v: fails\n")
 end)
 
 t.test("colibri explain VERB ARGS...", function()
