@@ -74,6 +74,27 @@ hidden InvalidValue
 nowhere CollectionNotFound
 END
 
+# --- a secret is another one in the vault ---
+
+E=$D/jails/a/root/.env
+control items '{"collection":"a","replace":[{"name":"WHOSE","password":"rotated"},{"name":"MORE","password":"m"}]}' >/dev/null
+run colibri --timeout 120 provision-tenant a --dry-run
+like "rotation: the dry run names the keys" "$out" '"added":\["MORE"\],"removed":\[\],"changed":\["WHOSE"\]'
+unlike "rotation: and no value" "$out$err" 'rotated'
+is "rotation: nothing is written by it" "$(cat "$E")" "WHOSE=a"
+colibri set-policy a interval 1 >/dev/null
+ok "rotation: by itself" wait_for 30 grep -q '^WHOSE=rotated$' "$E"
+colibri set-policy a on-spawn >/dev/null
+is "rotation: check-tenant" "$(colibri check-tenant a | field drift)" false
+# sessions and syncs until now
+so_far() {
+	echo "$(colibri status --full | field sessions) $(grep -c 'bw serve sync code=200' "$D/log")"
+}
+before=$(so_far)
+run colibri --timeout 120 provision-tenant --all
+is "all at once: each of them" "$(printf '%s\n' "$out" | field result | sort | uniq -c | xargs)" "7 failed 5 unchanged"
+is "all at once: in the session that was open, with one sync" "$(so_far)" "${before% *} $((${before#* } + 1))"
+
 # --- the end ---
 
 colibri list-agents | field agent_id | while read -r id; do
