@@ -174,6 +174,10 @@ int agent_find(const char *dir, struct agent_record *rec, struct err *e);
  * environment of processes. Returns how many were found. */
 int agent_sweep(const char *id, const struct agent_record *rec);
 
+/* Remove the directory of an agent that has ended, which holds files only. 0,
+ * also when it is not there. Code: AgentStateFailed. */
+int agent_remove(const char *dir, struct err *e);
+
 /* --- logs --- */
 
 struct agent_log_pos {

@@ -8,6 +8,7 @@
  */
 #include <sys/types.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -229,4 +230,49 @@ agent_find(const char *path, struct agent_record *rec, struct err *e)
 	}
 	close(dir);
 	return rc < 0 ? -1 : 0;
+}
+
+/* Files only, by descriptor: nothing but the shim has ever written there. */
+static int
+remove_files(int dir, const char *path, struct err *e)
+{
+	struct dirent *de;
+	DIR *d = fdopendir(dir);
+
+	if (d == NULL) {
+		close(dir);
+		return err_sys(e, FAILED, "read directory '%s'", path);
+	}
+	while ((de = readdir(d)) != NULL) {
+		if (strcmp(de->d_name, ".") != 0 &&
+		    strcmp(de->d_name, "..") != 0 &&
+		    unlinkat(dir, de->d_name, 0) != 0 && errno != ENOENT) {
+			err_sys(e, FAILED, "remove '%s/%s'", path, de->d_name);
+			closedir(d);
+			return -1;
+		}
+	}
+	closedir(d);
+	return 0;
+}
+
+int
+agent_remove(const char *path, struct err *e)
+{
+	struct agent_record rec;
+	int dir;
+
+	if (agent_find(path, &rec, e) != 0)
+		return -1;
+	if (rec.found == AGENT_ALIVE)
+		return err_set(e, FAILED, "the agent of '%s' runs", path);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0 && errno == ENOENT)
+		return 0;
+	if (dir < 0)
+		return err_sys(e, FAILED, "open directory '%s'", path);
+	if (remove_files(dir, path, e) != 0)
+		return -1;
+	return rmdir(path) == 0 || errno == ENOENT ? 0 :
+	    err_sys(e, FAILED, "remove directory '%s'", path);
 }

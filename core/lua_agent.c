@@ -469,6 +469,7 @@ luaopen_core_agent(lua_State *L)
 		{ "attach", lagent_attach },
 		{ "find", lagent_find },
 		{ "sweep", lagent_sweep },
+		{ "remove", lagent_remove },
 		{ "read_log", lagent_read_log },
 		{ "log_range", lagent_log_range },
 		{ "log_tail", lagent_log_tail },

@@ -102,6 +102,21 @@ lagent_sweep(lua_State *L)
 	return 1;
 }
 
+/* agent.remove(dir) -> true | nil, err(AgentStateFailed): the directory of an
+ * agent that has ended */
+int
+lagent_remove(lua_State *L)
+{
+	const char *dir = lx_checkstr(L, 1);
+	struct err e = ERR_INIT;
+
+	lx_checknargs(L, 1);
+	if (agent_remove(dir, &e) != 0)
+		return lx_fail(L, &e);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
 /* --- until it is gone --- */
 
 struct found_op {

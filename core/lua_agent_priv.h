@@ -86,10 +86,12 @@ int lagent_log_tail(lua_State *L);
 /* agent.next_event() */
 int lagent_next_event(lua_State *L);
 
-/* agent.attach(), agent.find(), agent.sweep(), agent.stop_found(), agent.wait_found() */
+/* agent.attach(), agent.find(), agent.sweep(), agent.remove(),
+ * agent.stop_found(), agent.wait_found() */
 int lagent_attach(lua_State *L);
 int lagent_find(lua_State *L);
 int lagent_sweep(lua_State *L);
+int lagent_remove(lua_State *L);
 int lagent_stop_found(lua_State *L);
 int lagent_wait_found(lua_State *L);
 

@@ -55,8 +55,11 @@ being spawned: then a tenant of policy `manual` is skipped, and this agent gets 
     { "agents:wait(agent_id: string, what: string, seconds?: number): Agent",
       "its row once it is `ready`, or has ended for good (`exit`)", waits = true,
       errors = "AgentNotFound AgentEnded DeadlineExceeded @store" },
-    { "agents:stop(agent_id: string, grace?: number): Agent",
-      "TERM to all of it, KILL after `grace` seconds; its row once nothing of it is left", waits = true,
+    { "agents:stop_all(options?: table): Agent[]", "the same for all agents, side by side; `{ grace, signal }`", waits = true,
+      errors = "@store" },
+    { "agents:stop(agent_id: string, options?: number|table): Agent",
+      "TERM (or `signal`) to all of it, KILL after `grace` seconds; its row once nothing of it is left, with how many "
+      .. "processes were `signalled`, `killed` and which (`victims`); `options` is the grace or `{ grace, signal }`", waits = true,
       errors = "AgentNotFound AgentNotRunning AgentLost @store" },
 
     { "agents:logs(args: table): table", "sends what one wrote to the peer; `args` are the parameters of `logs`", waits = true,

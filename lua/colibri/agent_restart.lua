@@ -20,6 +20,7 @@ local live, ending = store.live, store.ending
 local pending = {} -- agent_id -> a token of the task that will start it
 local new_ctx -- function() -> ctx of the current generation
 
+local lost = 0 -- agents, since the start
 local REPORT_SECONDS = 5 -- for the report of an end that we know of already
 
 --- How to make a ctx for what nobody asked for. Called once at start.
@@ -114,6 +115,7 @@ function M.ended(ctx, agent_id, ended)
     return write_end(tx, gen, agent_id, ended, known and known.usage)
   end)
   if decision and decision.action ~= "none" then
+    lost = lost + (ended.lost and 1 or 0)
     log_end(agent_id, ended, decision)
     events.emit("agent", { agent_id = agent_id, status = decision.status,
       data = { code = ended.code, signal = ended.signal, run = decision.run, reason = decision.reason } })
@@ -125,6 +127,11 @@ function M.ended(ctx, agent_id, ended)
   end
   store.changed(agent_id)
   return decision ~= nil or nil, e
+end
+
+--- How many agents were lost since the start.
+function M.lost()
+  return lost
 end
 
 -- The next run of an agent that waits, or has ended. Waits.

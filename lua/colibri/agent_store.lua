@@ -49,7 +49,7 @@ function M.with_live(row)
   row.usage = usage.of_row(row, known and known.usage)
   if (row.status == "running" or row.status == "starting") and known then
     row.state, row.last_event, row.last_event_at = known.state, known.last_event, known.last_event_at
-    row.adopted = known.adopted
+    row.adopted, row.foreign = known.adopted, known.foreign
     row.ready = row.ready_at ~= nil
     row.stalled = is_stalled(row)
   end

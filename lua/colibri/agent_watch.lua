@@ -1,4 +1,4 @@
--- agent_watch.lua - what agents report, and agents of an earlier daemon.
+-- agent_watch.lua - what agents report.
 
 local core_agent = require "core.agent"
 local events = require "colibri.events"
@@ -85,40 +85,6 @@ function M.supervise(ctx, gen)
       take_event(ctx, gen(), report.id, report.line)
     end
   end
-end
-
--- An adopted agent reports to nobody: wait until its lock is free.
-local function watch_adopted(ctx, agent_id)
-  local ended, e = core_agent.wait_found(store.dir(agent_id))
-  local ok
-  ok, e = restart.ended(ctx, agent_id, ended or { lost = true, why = e })
-  if not ok then
-    log.error("agent", "end not recorded", { agent = agent_id, code = e.code, error = e.message })
-  end
-end
-
---- After a start: what became of the agents of an earlier daemon. Waits.
-function M.adopt(ctx)
-  local rows, e = ctx.db:all("SELECT agent_id, run FROM agents WHERE status IN ('starting', 'running')")
-  if not rows then
-    return nil, e
-  end
-  for _, row in ipairs(rows) do
-    local found = core_agent.find(store.dir(row.agent_id))
-    if found and found.found == "alive" then
-      live[row.agent_id] = { state = "idle", run = row.run, adopted = true }
-      task.spawn_detached("agent " .. row.agent_id, watch_adopted, ctx, row.agent_id)
-      log.info("agent", "agent adopted", { agent = row.agent_id })
-    else
-      local ok
-      local ended = found and found.found == "exited" and found or { lost = true }
-      ok, e = restart.ended(ctx, row.agent_id, ended)
-      if not ok then
-        return nil, e
-      end
-    end
-  end
-  return restart.resume(ctx)
 end
 
 return M

@@ -5,10 +5,9 @@
 
 local agent_logs = require "colibri.agent_logs"
 local agent_spawn = require "colibri.agent_spawn"
+local agent_stop = require "colibri.agent_stop"
 local checked = require "colibri.checked"
 local agent_wait = require "colibri.agent_wait"
-local core_agent = require "core.agent"
-local ephemeral = require "colibri.ephemeral"
 local err = require "colibri.err"
 local events = require "colibri.events"
 local json = require "core.json"
@@ -22,9 +21,6 @@ local Agents = {}
 Agents.__index = Agents
 
 local live, COLUMNS, with_live = store.live, store.COLUMNS, store.with_live
-
-local STOP_GRACE = 5 -- seconds from TERM to KILL
-local SIGTERM = 15
 
 --- The agents as a request may see and change them: `ctx.agents`.
 function M.bind(ctx)
@@ -147,70 +143,48 @@ function Agents:watch(agent_id)
   return events.watch(stream, agent_id)
 end
 
--- Ask the processes to end, and wait until they have.
-local function stop_processes(agent_id, known, grace)
-  known.stopping = true
-  if not known.handle then
-    return core_agent.stop_found(store.dir(agent_id), grace or STOP_GRACE)
-  end
-  local ended, e = known.handle:stop(SIGTERM, grace or STOP_GRACE)
-  if ended and live[agent_id] == known then
-    store.ending[agent_id] = known -- its report is still to come
-  end
-  return ended, e
-end
-
 --- Stop an agent: TERM to its processes, KILL after the grace. Waits until
 -- they are gone. One that waits for its restart will not be started.
--- @return { agent_id, status, exit_code, exit_signal } | nil, err(AgentNotFound, AgentNotRunning)
-function Agents:stop(agent_id, grace)
-  local ctx = self.ctx
-  local row, e = self:get(agent_id)
-  if not row then
-    return nil, e
-  end
-  ctx.audit:subject(agent_id)
-  local known = live[agent_id]
-  if not known then
-    local waited = row.status == "waiting" and restart.cancel(ctx, agent_id)
-    if waited then
-      ephemeral.ended(ctx, agent_id)
-      return self:get(agent_id)
+-- @param options number|table|nil: the grace, or { grace, signal }
+-- @return row, with signalled, killed and victims | nil, err(AgentNotFound, AgentNotRunning)
+function Agents:stop(agent_id, options)
+  if type(options) ~= "table" then
+    if options ~= nil and type(options) ~= "number" then
+      error(("bad argument #2 to 'agents:stop' (number or table expected, got %s)"):format(type(options)), 2)
     end
-    return nil, err.new("AgentNotRunning", "agent '%s' is not running (status %s)", agent_id, row.status)
+    options = { grace = options }
   end
-  local ok, ended = true, nil
-  if row.restart ~= "never" then
-    ok, e = restart.is_wanted(ctx, agent_id)
-  end
-  if ok then
-    ended, e = stop_processes(agent_id, known, grace)
-  end
-  if not ended then
-    return nil, e
-  end
-  ok, e = restart.ended(ctx, agent_id, ended)
-  if not ok then
-    return nil, e
-  end
-  ephemeral.ended(ctx, agent_id)
-  return self:get(agent_id)
+  self.ctx.audit:subject(agent_id)
+  return agent_stop.one(self, agent_id, options)
+end
+
+--- Stop all agents. Waits.
+-- @param options { grace, signal } | nil
+-- @return list of rows | nil, err
+function Agents:stop_all(options)
+  return agent_stop.all(self, options)
 end
 
 --- How many agents run: for `status`.
--- @return number, and { state = number } when by_state is true
+-- @return number, { state = number } when by_state is true, how many of them an earlier daemon started, how many
+--   of those the database did not know, how many were lost since the start
 function M.count(by_state)
-  local n, counts = 0, by_state and {} or nil
+  local n, counts, adopted, foreign = 0, by_state and {} or nil, 0, 0
   for _, known in pairs(live) do
     n = n + 1
+    if known.adopted then
+      adopted = adopted + 1
+      foreign = foreign + (known.foreign and 1 or 0)
+    end
     if counts then
       counts[known.state] = (counts[known.state] or 0) + 1
     end
   end
-  return n, counts
+  return n, counts, adopted, foreign, restart.lost()
 end
 
-checked.methods(Agents, "agents", { get = "string boolean?", list = "any", spawn = "table", stop = "string number?",
+checked.methods(Agents, "agents", { get = "string boolean?", list = "any", spawn = "table", stop = "string any?",
+  stop_all = "table?",
   restart = "string number?", logs = "table", watch = "string?", wait = "string string number?" })
 
 return M

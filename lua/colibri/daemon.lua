@@ -1,6 +1,7 @@
 -- daemon.lua - the life of colibri-daemon: start, serve, reload, stop.
 
 local agent_watch = require "colibri.agent_watch"
+local agent_adopt = require "colibri.agent_adopt"
 local agent_restart = require "colibri.agent_restart"
 local agents = require "colibri.agents"
 local clock = require "core.clock"
@@ -143,7 +144,7 @@ local function start()
   end, __metatable = false }) }
   local ctx = context.internal(scripts.current(), "agents")
   agent_restart.setup(function() return context.internal(scripts.current(), "restart") end)
-  ok, e = agent_watch.adopt(ctx)
+  ok, e = agent_adopt.adopt(ctx)
   if ok then
     ok, e = ephemeral.resume(ctx)
   end
@@ -151,6 +152,7 @@ local function start()
     return nil, e
   end
   task.spawn_detached("vault recovery", vault.recover, vault)
+  task.spawn_detached("old agents", agent_adopt.keep_pruned, ctx)
   task.spawn_detached("supervisor", agent_watch.supervise, ctx, scripts.current)
   task.spawn_detached("refresh", refresh.serve, refresh_options(db))
   host.server = listener
@@ -183,6 +185,10 @@ function M.main(option)
     end
   end
   running.server:close()
+  if sys.conf.shutdown == "stop" then
+    local stopped, why = context.internal(scripts.current(), "shutdown").agents:stop_all()
+    log.info("daemon", "agents stopped", { agents = stopped and #stopped, error = why and why.message })
+  end
   running.vault:close()
   running.db:close()
   return 0

@@ -1,6 +1,7 @@
 local json = require "core.json"
 
-local FIELDS = { "version", "protocol", "api", "platform", "pid", "uptime", "generation", "agents", "connections",
+local FIELDS = { "version", "protocol", "api", "platform", "pid", "uptime", "generation", "agents", "adopted",
+  "foreign", "lost", "connections",
   "requests", "suspended_hooks", "failing_hooks", "agent_states", "server", "vault", "stats", "conf" }
 local ORDER = json.ordered(FIELDS)
 
@@ -15,12 +16,14 @@ return {
   run = function(ctx, args)
     local sys, host, gen = ctx.sys, ctx.host, ctx.gen
     local open, requests = host.server:counts()
-    local agents, states = host.count_agents(args.full)
+    local agents, states, adopted, foreign, lost = host.count_agents(args.full)
     local out = setmetatable({
       version = sys.version, protocol = sys.protocol, api = sys.api, platform = sys.platform, pid = sys.pid,
       uptime = (ctx.clock.now() - host.started) // 1 | 0, generation = gen.number, agents = agents,
       connections = open, requests = requests,
     }, ORDER)
+    out.adopted = adopted > 0 and adopted or nil
+    out.foreign, out.lost = foreign > 0 and foreign or nil, lost > 0 and lost or nil
     local suspended, failing = host.troubled_hooks(gen)
     if suspended then
       out.suspended_hooks = #suspended > 0 and suspended or nil

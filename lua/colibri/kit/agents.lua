@@ -190,6 +190,10 @@ function Agents:module(now)
     attach = function(spec) return attach(self, spec) end,
     find = function(dir) return found(self, dir) end,
     sweep = function() return 0 end,
+    remove = function(dir)
+      self.by_dir[dir] = nil
+      return true
+    end,
     -- What an agent wrote is `agent.log`, as one text.
     read_log = function(dir, stream, pos, max)
       local text = ((self.by_dir[dir] or {}).log or {})[stream] or ""

@@ -26,6 +26,13 @@ function agent.attach(spec) end
 ---@return colibri.Error? err
 function agent.find(dir) end
 
+---removes the directory of one that has ended
+---Fails with AgentStateFailed.
+---@param dir string
+---@return true?
+---@return colibri.Error? err
+function agent.remove(dir) end
+
 ---ends what a killed shim has left behind; signals sent
 ---Fails with @agents.
 ---@param id string

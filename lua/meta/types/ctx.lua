@@ -265,14 +265,22 @@ function _Agents:restart(agent_id, grace) end
 ---@return colibri.Error? err
 function _Agents:wait(agent_id, what, seconds) end
 
----TERM to all of it, KILL after `grace` seconds; its row once nothing of it is left
+---the same for all agents, side by side; `{ grace, signal }`
+---Fails with @store.
+---@async
+---@param options? table
+---@return colibri.Agent[]?
+---@return colibri.Error? err
+function _Agents:stop_all(options) end
+
+---TERM (or `signal`) to all of it, KILL after `grace` seconds; its row once nothing of it is left, with how many processes were `signalled`, `killed` and which (`victims`); `options` is the grace or `{ grace, signal }`
 ---Fails with AgentNotFound, AgentNotRunning, AgentLost, @store.
 ---@async
 ---@param agent_id string
----@param grace? number
+---@param options? number|table
 ---@return colibri.Agent?
 ---@return colibri.Error? err
-function _Agents:stop(agent_id, grace) end
+function _Agents:stop(agent_id, options) end
 
 ---sends what one wrote to the peer; `args` are the parameters of `logs`
 ---Fails with AgentNotFound, Disconnected, AgentStateFailed, @store.
