@@ -64,7 +64,7 @@ function M.watch(ctx, spawn, known)
   known.ready_event = rule == "fd" and "colibri_ready" or rule:match("^event:(.+)$")
   known.mark_ready = function() M.mark(ctx, spawn.agent_id, known) end
   if rule == "start" then
-    M.mark(ctx, spawn.agent_id, known)
+    known.ready = true -- the spawn's own write has the time
   elseif rule == "probe" then
     task.spawn_detached("probe " .. spawn.agent_id, probe, ctx, spawn, known)
   end

@@ -160,9 +160,9 @@ local function settle(ctx, spawn, planned, handle, event)
   local result = event.provision
   local code = result.code ~= json.null and result.code or nil
   ok, e = ctx.db:write(function(tx)
-    return tx:exec([[UPDATE agents SET pid = ?, provision_result = ?, provision_code = ?,
+    return tx:exec([[UPDATE agents SET pid = ?, provision_result = ?, provision_code = ?, ready_at = coalesce(ready_at, ?),
       status = CASE status WHEN 'starting' THEN 'running' ELSE status END WHERE agent_id = ? AND run = ?]],
-      handle:pid(), result.result, code, spawn.agent_id, spawn.run)
+      handle:pid(), result.result, code, spawn.ready == "start" and now() or nil, spawn.agent_id, spawn.run)
   end)
   if not ok then
     return nil, e
