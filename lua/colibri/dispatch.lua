@@ -90,36 +90,33 @@ end
 local WEAK = { __mode = "k" }
 
 -- May this peer do this? The hooks of `authorize` decide; see hooks/README.md. A
--- yes holds for the connection when every one of them says `remember`; not that
--- for a change of a command which else only reads.
-local function authorize(conn, gen, ctx, command, args)
-  local allowed = conn.allowed
-  if not allowed then
-    allowed = setmetatable({}, WEAK)
-    conn.allowed = allowed
-  elseif allowed[command] and ctx.access == command.access then
-    return true
-  end
+-- yes to that access holds for the connection when every one of them says
+-- `remember`.
+local function authorize(conn, gen, ctx, command, args, access)
   local ok, e = hooks.run(gen, "authorize", ctx,
-    { peer = ctx.peer, command = command.name, access = ctx.access, args = args })
-  if ok and ctx.access == command.access then
-    allowed[command] = true
+    { peer = ctx.peer, command = command.name, access = access, args = args })
+  if ok then
+    local remember = access
     for _, hook in ipairs(gen.hooks.authorize or {}) do
-      if not hook.remember then
-        allowed[command] = nil
-      end
+      remember = hook.remember and remember or nil
     end
-  elseif not ok and e.code == "Refused" then
+    conn.allowed = conn.allowed or setmetatable({}, WEAK)
+    conn.allowed[command] = remember
+  elseif e.code == "Refused" then
     e.code = "Forbidden"
   end
   return ok, e
 end
 
 -- Ask, run, and tell the audit log.
-local function perform(conn, gen, ctx, command, args)
-  local ok, e = authorize(conn, gen, ctx, command, args)
+local function perform(conn, gen, ctx, command, args, access)
+  local allowed, change = conn.allowed, access == "change"
+  local ok, e = allowed and allowed[command] == access
   if not ok then
-    if ctx.access == "change" then
+    ok, e = authorize(conn, gen, ctx, command, args, access)
+  end
+  if not ok then
+    if change then
       ctx.audit:finish(args, e.code)
     end
     return nil, e
@@ -129,7 +126,7 @@ local function perform(conn, gen, ctx, command, args)
   end
   local data
   data, e = command.run(ctx, args)
-  if ctx.access == "change" then
+  if change then
     ctx.audit:finish(args, e and (err.is(e) and e.code or "ScriptError") or "ok")
   end
   if data == nil and e == nil then
@@ -149,7 +146,7 @@ local function dry_run(conn, gen, ctx, command, args)
       return command.run(ctx_, args_)
     end }, { __index = command })
   end
-  local data, e = perform(conn, gen, dry.ctx, asked, args)
+  local data, e = perform(conn, gen, dry.ctx, asked, args, "change")
   return data, e, dry.effects
 end
 
@@ -199,7 +196,7 @@ local function run(conn, request, name)
   if args.dry_run ~= nil and command.dry_run_added then
     args.dry_run = nil
   end
-  return perform(conn, gen, ctx, command, args)
+  return perform(conn, gen, ctx, command, args, access)
 end
 
 -- One table for all replies that tell success: server.c has written one out
