@@ -5,7 +5,9 @@ local t = require "colibri.test"
 local clock = require "core.clock"
 local proc = require "core.proc"
 local render = require "colibri.render"
+local scratch = require "colibri.scratch"
 local sys = require "core.sys"
+local task = require "core.task"
 
 local RUNS = tonumber(proc.environ "COLIBRI_TEST_DRY_RUNS") or 40
 local SEED = tonumber(proc.environ "COLIBRI_TEST_SEED") or math.floor(clock.now() * 1000) % 1000000
@@ -329,6 +331,46 @@ end }]] }
   t.err("Forbidden", w:call("delete-tenant", { tenant_id = "a" }, other))
   t.err("Forbidden", w:call("delete-tenant", { tenant_id = "a", dry_run = false }, other))
   t.eq(w:call("delete-tenant", { tenant_id = "a", dry_run = true }, other).deleted, true)
+end)
+
+-- One client among others: each dry run tells of its own, and undoes nothing else.
+local function mixed(d, from, to)
+  local conn <close> = assert(d:connect())
+  local function ask(request)
+    local reply = assert(conn:request(request, 60))
+    assert(reply.ok, reply.error and reply.error.message)
+    return reply
+  end
+  for i = from, to do
+    local id = "t" .. i
+    local register = { cmd = "register-tenant", tenant_id = id, collection_id = id, jail_root_path = d.base .. "/t" .. i ..
+      "/root" }
+    register.dry_run = true
+    assert(#ask(register).effects == 1)
+    register.dry_run = nil
+    assert(ask(register).data.change == "created")
+    assert(ask { cmd = "delete-tenant", tenant_id = id, dry_run = true }.effects[1].action == "delete")
+    assert(ask { cmd = "console-eval", chunk = "ctx.tenants:delete('" .. id .. "').deleted" }.data.values[1] == "true")
+    assert(i % 2 == 1 or ask { cmd = "delete-tenant", tenant_id = id }.data.deleted)
+  end
+  return true
+end
+
+t.test("dry runs beside real changes, in a real daemon", function()
+  local files = {}
+  for i = 1, 60 do
+    files["jails/t" .. i .. "/root/"] = true
+  end
+  local d <close> = scratch.daemon { files = files }
+  local clients = {}
+  for n = 0, 5 do
+    clients[n + 1] = task.go(mixed, d, n * 10 + 1, n * 10 + 10)
+  end
+  for _, client in ipairs(clients) do
+    local ok, e = client:wait()
+    t.ok(ok, e)
+  end
+  t.eq({ #d:call("list-tenants"), #d:call("audit", { limit = 1000 }) }, { 30, 60 * 4 + 30 })
 end)
 
 t.test("the effects as text", function()
