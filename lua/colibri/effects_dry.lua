@@ -125,16 +125,11 @@ function M.new(ctx, extra)
       end
     end
   end
-  local written = {} -- path -> the effect; the last write of a file counts
   local function report(effect)
-    if effect.effect == "file" and effect.action == "write" then
-      take_back(written[effect.path])
-      written[effect.path] = effect
-    end
     run.effects[#run.effects + 1] = setmetatable(effect, EFFECT)
     return effect
   end
-  local fs, proc = dry_files.new(core_fs, report), dry_programs.proc(report)
+  local fs, proc = dry_files.new(core_fs, report, take_back), dry_programs.proc(report)
   local instance = modules.new({ ["core.fs"] = fs, ["core.proc"] = proc, ["core.agent"] = dry_programs.agent(report),
     ["core.task"] = tracked_task(run.tasks) }, require)
   local live = instance("colibri.agent_store").live

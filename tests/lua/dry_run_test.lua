@@ -260,6 +260,31 @@ t.test("a dry run's report equals what the real run then does", function()
   t.ok(good > RUNS / 4 and changes > RUNS / 4, ("seed %d: only %d of %d went well"):format(SEED, good, RUNS))
 end)
 
+t.test("one file, several times in one run", function()
+  local w <close> = t.site { ["commands/files.lua"] = [[
+return { api = 1, summary = "x", access = "change", run = function(ctx)
+  local root <close> = assert(ctx.fs.open(ctx.conf.jail_root_base, ctx.conf.jail_root_base .. "/a/root"))
+  local out = ctx.json.array {}
+  local function note(...) out[#out + 1] = table.concat({ tostring((...)), tostring((select(2, ...)) and select(2, ...).code) }, " ") end
+  note(root:write("new", "1")) note(root:write("new", "1")) note(root:write("new", "2"))
+  note(root:write("old", "x")) note(root:unlink("old")) note(root:unlink("old")) note(root:read("old"))
+  note(root:unlink("brief")) note(root:write("brief", "b")) note(root:unlink("brief")) note(root:stat("brief"))
+  note(root:unlink("back")) note(root:write("back", "back")) note(root:read("back"))
+  note(root:mkdir("dir")) note(root:mkdir("dir"))
+  return out
+end }]] }
+  w:tree { ["jails/a/root/old"] = "x", ["jails/a/root/back"] = "back" }
+  local dry = w:send({ cmd = "files", dry_run = true }):reply()
+  local shown = {}
+  for i, effect in ipairs(dry.effects) do
+    shown[i] = effect.action .. " " .. effect.path:match("[^/]*$")
+  end
+  t.eq(shown, { "write new", "remove old", "mkdir dir" })
+  local real = t.ok(w:call("files"))
+  t.eq(dry.data, real)
+  t.eq({ w:read("jails/a/root/new"), w:read("jails/a/root/back") }, { "2", "back" })
+end)
+
 t.test("every command that changes things takes dry_run, and no other", function()
   local w <close> = world()
   for _, command in ipairs(w:call("describe").commands) do
@@ -336,8 +361,8 @@ end)
 -- One client among others: each dry run tells of its own, and undoes nothing else.
 local function mixed(d, from, to)
   local conn <close> = assert(d:connect())
-  local function ask(request)
-    local reply = assert(conn:request(request, 60))
+  local function ask(what)
+    local reply = assert(conn:request(what, 60))
     assert(reply.ok, reply.error and reply.error.message)
     return reply
   end
