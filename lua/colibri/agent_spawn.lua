@@ -2,6 +2,7 @@
 --
 -- A restart is a spawn from what the row remembers: the same agent, its next run.
 
+local agent_input = require "colibri.agent_input"
 local core_agent = require "core.agent"
 local core_proc = require "core.proc"
 local ephemeral = require "colibri.ephemeral"
@@ -49,6 +50,11 @@ local function plan(ctx, spawn)
     words, why = limits.apply(ctx, spawn)
   end
   if not words then
+    return nil, why
+  end
+  local ok
+  ok, why = agent_input.add_keys(ctx, provider, spawn.backend, env)
+  if not ok then
     return nil, why
   end
   planned.jail, planned.env, planned.limits = jail, env, words
@@ -102,8 +108,8 @@ end
 local function start(ctx, spawn, planned, event)
   local handle, e = core_agent.start { id = spawn.agent_id, dir = store.dir(spawn.agent_id),
     shim = sys.program "colibri-agent-shim", argv = planned.argv, env = planned.env, cwd = planned.cwd,
-    limits = planned.limits, ready = spawn.ready == "fd", gate = spawn.provision == "before", grace = STOP_GRACE,
-    log_size = sys.conf.log_size, log_keep = sys.conf.log_keep }
+    limits = planned.limits, ready = spawn.ready == "fd", stdin = spawn.input,
+    gate = spawn.provision == "before", grace = STOP_GRACE, log_size = sys.conf.log_size, log_keep = sys.conf.log_keep }
   if not handle then
     return give_up(ctx, spawn, e)
   end
@@ -123,6 +129,12 @@ local function start(ctx, spawn, planned, event)
     end
   end
   known.starting = nil
+  if spawn.input and spawn.prompt then
+    local ok, why = agent_input.first(ctx, ctx.gen.providers[spawn.provider], handle, known, spawn.prompt)
+    if not ok then
+      log.warn("agent", "prompt not sent", { agent = spawn.agent_id, code = why.code, error = why.message })
+    end
+  end
   return handle
 end
 

@@ -3,6 +3,7 @@
 -- Spawned by agent_spawn.lua, watched by agent_watch.lua, started again by
 -- agent_restart.lua; what is known of them is in agent_store.lua.
 
+local agent_input = require "colibri.agent_input"
 local agent_logs = require "colibri.agent_logs"
 local agent_spawn = require "colibri.agent_spawn"
 local agent_stop = require "colibri.agent_stop"
@@ -143,6 +144,13 @@ function Agents:watch(agent_id)
   return events.watch(stream, agent_id)
 end
 
+--- Send text to an agent that reads its stdin, as its provider puts it. Waits.
+-- @return { agent_id, bytes, waiting } | nil, err(AgentNotFound, AgentNotRunning, AgentNoInput, AgentNotReading)
+function Agents:send(agent_id, text)
+  self.ctx.audit:subject(agent_id, { bytes = #text })
+  return agent_input.send(self, agent_id, text)
+end
+
 --- Stop an agent: TERM to its processes, KILL after the grace. Waits until
 -- they are gone. One that waits for its restart will not be started.
 -- @param options number|table|nil: the grace, or { grace, signal }
@@ -183,7 +191,8 @@ function M.count(by_state)
   return n, counts, adopted, foreign, restart.lost()
 end
 
-checked.methods(Agents, "agents", { get = "string boolean?", list = "any", spawn = "table", stop = "string any?",
+checked.methods(Agents, "agents", { get = "string boolean?", list = "any", spawn = "table", send = "string string",
+  stop = "string any?",
   stop_all = "table?",
   restart = "string number?", logs = "table", watch = "string?", wait = "string string number?" })
 

@@ -251,6 +251,19 @@ local function parse(words, commands)
   return parsed
 end
 
+-- A parameter whose value is `-`: standard input to its end.
+function Cli:read_stdin(parsed)
+  for _, p in ipairs(parsed.command.params) do
+    if p.stdin and parsed.request[p.name] == "-" and self.stdio.read then
+      local parts = {}
+      for part in function() return self.stdio.read() end do
+        parts[#parts + 1] = part
+      end
+      parsed.request[p.name] = table.concat(parts)
+    end
+  end
+end
+
 -- A verb that goes on: its events were shown, and its reply holds nothing new.
 function Cli:stream(verb, conn, parsed)
   local data, e = cli_stream.run(self, verb, conn, parsed.request)
@@ -280,6 +293,7 @@ function Cli:verb(words)
   self.json = self.json or parsed.json
   parsed.request.trace = self.trace or parsed.trace
   self:set_timeout(parsed.timeout)
+  self:read_stdin(parsed)
   if parsed.command.stream then
     return self:stream(words[1], conn, parsed)
   end

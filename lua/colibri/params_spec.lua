@@ -12,6 +12,7 @@ local M = {}
 -- Type of each field of a parameter, or "any".
 local FIELDS = {
   positional = "boolean", required = "boolean", hidden = "boolean", help = "string", metavar = "string", short = "string",
+  stdin = "boolean",
   flag = "string", requires = "string", values = "table", min = "number", max = "number", default = "any",
 }
 

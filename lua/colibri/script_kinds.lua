@@ -16,7 +16,8 @@ local KINDS = {
     remember = "?boolean" },
   jail = { launch = "function", identity = "?function" },
   policy = { decide = "function" },
-  providers = { command = "function", ready = "?function", ready_event = "?string" },
+  providers = { command = "function", ready = "?function", ready_event = "?string",
+    input = "?boolean", prompt = "?function", env = "?table" },
   steps = { run = "function" },
   vault = { open = "function", recover = "?function", stamp = "?function" },
 }

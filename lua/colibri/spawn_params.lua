@@ -10,6 +10,9 @@ M.TIMEOUT = 300 -- seconds that a spawn may take
 local COMMON = {
   { "session_id", "string", min = 1, max = 128, help = "session of the agent; made up when absent" },
   { "system_prompt", "string", metavar = "TEXT", help = "system prompt, for providers that take one" },
+  { "prompt", "string", min = 1, max = 131072, metavar = "TEXT", stdin = true,
+    help = "first prompt; - reads it from standard input" },
+  { "input", "boolean", help = "give it a pipe as stdin, for send-agent; providers that take prompts do so anyway" },
   { "jail_name", "name", metavar = "NAME", help = "jail to start it in; also the tenant" },
   { "jail_root", "path", metavar = "PATH", requires = "jail_name",
     help = "root of the jail as the host sees it; with it .env is provisioned" },

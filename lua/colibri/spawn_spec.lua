@@ -3,6 +3,7 @@
 -- All that a restart needs is in the row: the columns, and the rest as JSON in
 -- `spec`. No value of a secret is in it; of the environment only names.
 
+local agent_input = require "colibri.agent_input"
 local err = require "colibri.err"
 local json = require "core.json"
 local limits = require "colibri.agent_limits"
@@ -13,7 +14,8 @@ local M = {}
 
 -- What `spec` holds besides the columns.
 local KEPT = { "system_prompt", "args", "provision", "ready", "restart_options", "ephemeral", "cwd", "user",
-  "env_names", "limits" }
+  "env_names", "limits",
+  "input", "prompt" }
 
 local function restart_options(args)
   return { delay = args.restart_delay, tries = args.restart_tries, window = args.restart_window,
@@ -65,7 +67,8 @@ function M.new(ctx, args)
     jail_name = args.jail_name, jail_root = args.jail_root, provision = args.provision,
     restart = args.restart or "never", restart_options = restart_options(args), ready = rule,
     cwd = args.cwd, user = args.user, env_names = args.env, limits = args.limit,
-    ephemeral = args.ephemeral or nil }
+    ephemeral = args.ephemeral or nil, prompt = args.prompt,
+    input = agent_input.wanted(ctx.gen.providers[args.provider] or {}, args) }
   spawn.session_id = spawn.session_id or "session-" .. spawn.agent_id:sub(1, 8)
   spawn.backend = spawn.jail_name and sys.conf.jail_backend or "none"
   return spawn

@@ -265,6 +265,15 @@ function _Agents:restart(agent_id, grace) end
 ---@return colibri.Error? err
 function _Agents:wait(agent_id, what, seconds) end
 
+---a prompt to one that reads its stdin, as its provider puts it; `{ agent_id, bytes, waiting }`
+---Fails with AgentNotFound, AgentNotRunning, AgentNoInput, AgentNotReading, @store.
+---@async
+---@param agent_id string
+---@param text string
+---@return table?
+---@return colibri.Error? err
+function _Agents:send(agent_id, text) end
+
 ---the same for all agents, side by side; `{ grace, signal }`
 ---Fails with @store.
 ---@async

@@ -15,6 +15,7 @@
 ---@field help? string a few words
 ---@field hidden? boolean not shown
 ---@field short? string a letter: the CLI takes `-f` for its flag too
+---@field stdin? boolean the CLI reads the value from standard input when it is `-`
 
 ---the jail of a spawn
 ---@class (exact) colibri.JailSpec
@@ -96,6 +97,9 @@
 ---@field wraps? string digest of the shipped script that this one was written against; `colibri scripts` tells when it has changed
 ---@field self_check? async fun(ctx: colibri.Ctx): boolean?, any runs before a reload takes effect, with an empty store, no vault and writers that only report; false, `nil, err` or an error keeps the old scripts
 ---@field command async fun(ctx: colibri.Ctx, spawn: colibri.SpawnSpec): string[]?, table<string, string>|colibri.Error the agent's argv (a path inside the jail) and environment, or `nil, err`; put no secret into either
+---@field input? boolean true: its agents read prompts on stdin; false: never; not given: when the spawn asks for it
+---@field prompt? fun(ctx: colibri.Ctx, text: string, number: integer): string a prompt as its agents read it, `number` from 1 on; without one the text and a newline
+---@field env? string[] variables of provider.env that its agents get, as secrets; never BW_*
 ---@field ready_event? string type of the JSON line by which its agents tell that they are ready
 ---@field ready? async fun(ctx: colibri.Ctx, agent: table): boolean is this agent ready? asked again and again; `agent` has `agent_id`, `run`, `session_id`, `model`, `jail_name`, `jail_root`
 
