@@ -77,14 +77,18 @@ end
 -- changed last? The file has that in plain.
 -- @return true | false, ids of what is missing, damaged or old | nil, why it cannot be told
 local function is_whole(self, id, items)
-  local data, e = core_bw.read_data(self.dir)
-  local known
-  if data then
-    known, e = core_bw.data_index(data)
+  if not self.known then
+    local data, e = core_bw.read_data(self.dir)
+    local known
+    if data then
+      known, e = core_bw.data_index(data)
+    end
+    if not known then
+      return nil, e.message
+    end
+    self.known = known
   end
-  if not known then
-    return nil, e.message
-  end
+  local known = self.known
   local listed, wrong = {}, {}
   for _, item in ipairs(items) do
     if item.deletedDate == nil and item.archivedDate == nil then
@@ -152,7 +156,7 @@ end
 
 --- Let go of what can be listed again; what bw said of damage is kept.
 function Listing:rest()
-  self.collection_list, self.reply, self.index = nil, nil, nil
+  self.collection_list, self.reply, self.index, self.known = nil, nil, nil, nil
 end
 
 --- The copy of the vault is new as a whole: bw will say again what is damaged.

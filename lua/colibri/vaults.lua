@@ -183,7 +183,7 @@ local closer = {
   __close = function(guard)
     guard.vaults.session = nil
     local _, e = protected(function()
-      guard.session:close()
+      guard.session:close(guard.vaults.closing)
       return true
     end)
     if e then

@@ -148,6 +148,12 @@ works "nothing has changed"
 is "that costs no token, so nothing of the limit of logins" \
     "$(vault_logins)" 0
 
+# The CLI would list what it has, whatever has become of the server.
+control down >/dev/null
+refused "the server is down in a session" 'Vault(Unreachable|Protocol)'
+control up >/dev/null
+works "and up again"
+
 # The CLI says success to a sync that found itself logged out.
 fault '{"mode":"unauthorized","path":"/api/"}'
 refused "the token is refused" 'Vault(AuthFailed|Protocol)'

@@ -94,6 +94,7 @@ before=$(so_far)
 run colibri --timeout 120 provision-tenant --all
 is "all at once: each of them" "$(printf '%s\n' "$out" | field result | sort | uniq -c | xargs)" "7 failed 5 unchanged"
 is "all at once: in the session that was open, with one sync" "$(so_far)" "${before% *} $((${before#* } + 1))"
+is "one device" "$(control counters | grep -o '"id":' | wc -l | tr -d ' ')" 1
 
 # --- the end ---
 

@@ -135,7 +135,7 @@ t.test("a session: each step with what it needs and no more, then logged out", f
     { "status", plain }, { "unlock --passwordfile /dev/stdin", plain },
     { "list collections", base .. "BW_SESSION HOME LANG PATH " },
     { "list items", base .. "BW_SESSION HOME LANG PATH " },
-    { "lock", plain }, { "logout", plain },
+    { "lock", plain }, { "logout", plain }, { "status", plain },
   }
   local got = {}
   for argv, env in w.log():gmatch("argv: %-%-response ([^\n]*)\nenv: ([^\n]*)\n") do
@@ -153,6 +153,12 @@ t.test("the second session of a kept directory needs no configuration", function
   w.vault:close()
   t.eq(w.count("config"), 1)
   t.eq(w.count("login"), 2)
+  -- What bw said at the end of the first was still true: 4 and 2.
+  t.eq(w.count("status"), 6)
+  t.ok(w.root:write(w.data .. "/data.json", "server=https://elsewhere.example.com\n"))
+  t.ok(w.vault:fetch("proof0"))
+  w.vault:close()
+  t.eq({ w.count("config"), w.count("status") }, { 2, 10 })
 end)
 
 --- Sharing -------------------------------------------------------------------
@@ -232,6 +238,7 @@ local FAULTS = {
   { "login", 'print {"success":true,"da', "VaultProtocol" },
   { "login", 'print {"success":true,"data":{}}', "VaultAuthFailed" }, -- it is not logged in
   { "login", "late 1", "VaultProtocol" },
+  { "login", "prompt", "VaultProtocol" },
   { "unlock", "print", "VaultProtocol" },
   { "unlock", 'print {"success":true,"data":{"raw":"c2hvcnQ="}}', "VaultProtocol" },
   { "unlock", 'print {"success":true,"data":{"object":"message"}}', "VaultProtocol" },

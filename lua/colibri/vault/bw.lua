@@ -117,17 +117,38 @@ local function wipe(s)
 end
 
 -- Log out; when bw cannot do it, take its data away. Waits.
+-- @return whether bw did it
 local function logout(s)
   local data, e = s.cli:call("logout", { "logout" })
   if not data and not e.message:find("not logged in", 1, true) then
     s.ctx.log.warn("bw: logout failed; its data is removed instead", { code = e.code, error = e.message })
     wipe(s)
+    return false
+  end
+  return true
+end
+
+-- What data.json was when bw last said of itself that it is logged out and at our
+-- server, by directory.
+local seen_ready = {}
+
+-- For the next session: a look at what this one left, now that nobody waits.
+local function look_back(s)
+  local st = s.cli:status()
+  if st and st.status == "unauthenticated" and st.serverUrl == s.server then
+    seen_ready[s.dir] = s.ctx.bw.stamp(s.dir .. "/data.json")
   end
 end
 
 -- bw must be logged out, and at our server and no other: a login sends the API
--- key to whatever server its data file names.
+-- key to whatever server its data file names. That costs a start of bw, unless
+-- the file is still what it was when bw said so.
 local function prepare(s)
+  local seen, stamp = seen_ready[s.dir], s.ctx.bw.stamp(s.dir .. "/data.json")
+  seen_ready[s.dir] = nil
+  if seen == stamp and stamp ~= "" then
+    return true
+  end
   local st, e = s.cli:status()
   if not st then
     return nil, e
@@ -305,7 +326,8 @@ end
 
 --- End serve, and log out. Waits where that is possible; where it is not (the
 -- task is being ended), what the login left on disk is removed at once.
-function Session:close()
+-- @param last boolean|nil: no session follows soon
+function Session:close(last)
   if self.closed then
     return
   end
@@ -316,7 +338,9 @@ function Session:close()
       if self.vault then
         self.vault:close()
       end
-      logout(self)
+      if logout(self) and not last then
+        look_back(self)
+      end
     end)
     if not done then
       if self.vault and self.vault.is_serve then
