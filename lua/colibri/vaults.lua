@@ -181,7 +181,6 @@ end
 -- Closes the session on every way out of serve().
 local closer = {
   __close = function(guard)
-    guard.vaults.session = nil
     local _, e = protected(function()
       guard.session:close(guard.vaults.closing)
       return true
@@ -189,6 +188,7 @@ local closer = {
     if e then
       log.warn("vault", "closing the session failed", { code = e.code, error = e.message })
     end
+    guard.vaults.session = nil
     sweep()
   end,
 }

@@ -126,7 +126,7 @@ bw() {
 naive() {
 	rm -rf "$scratch/naive"
 	mkdir -p "$scratch/naive"
-	bw config server "$url" >/dev/null &&
+	bw config server "$url" >/dev/null 2>&1 &&
 	bw login --apikey >/dev/null &&
 	session=$(bw unlock --passwordenv BW_PASSWORD --raw) &&
 	collection=$(bw list collections | sed 's/.*"id":"\([^"]*\)","organizationId":"[^"]*","name":"t0".*/\1/') &&
