@@ -32,7 +32,7 @@ local RESULT = json.ordered { "tenant_id", "result", "code", "keys", "change", "
   "changed", "action" }
 local ENV_FILE = ".env"
 local ENV_MODE = 0x180 -- 0600
-local AT_ONCE = 8 -- of many
+local AT_ONCE = 4 -- of many: each writes and syncs a file, and others wait meanwhile
 
 local turns = setmetatable({}, { __mode = "v" }) -- tenant_id -> lock, while anybody has it
 

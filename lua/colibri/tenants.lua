@@ -9,6 +9,7 @@ local json = require "core.json"
 local policy = require "colibri.tenant_policy"
 local provision = require "colibri.provision"
 local refresh = require "colibri.refresh"
+local task = require "core.task"
 local unprovision = require "colibri.unprovision"
 
 local M = {}
@@ -18,6 +19,7 @@ Tenants.__index = Tenants
 
 local COLUMNS = [[tenant_id, jail_root_path, collection_id, status, env_owner, created_at, updated_at,
   provisioned_at, last_result, last_error, policy, interval, on_change, signal]]
+local CHECKS_AT_ONCE = 20
 
 --- The tenants as a request may see and change them: `ctx.tenants`.
 function M.bind(ctx)
@@ -256,7 +258,10 @@ function Tenants:check(tenant_id, all, strict)
     return nil, err.new("TenantNotFound", "no tenant '%s' is registered", tenant_id)
   end
   local out = json.array {}
-  for _, row in ipairs(rows) do
+  for i, row in ipairs(rows) do
+    if i % CHECKS_AT_ONCE == 0 then
+      task.sleep(0) -- others have their turn
+    end
     out[#out + 1], e = check_one(self.ctx, row.tenant_id)
     if e then
       return nil, e
