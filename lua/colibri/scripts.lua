@@ -48,14 +48,14 @@ end
 -- Returns the script and the digest of its text | nil, err.
 local function load_file(layer, name, path, lower)
   local source = source_of(layer, name)
-  local env = sandbox.env {
+  local env = sandbox.env({
     stock = function()
       if not lower then
         error("there is no shipped '" .. name .. "' to wrap", 2)
       end
       return lower
     end,
-  }
+  }, layer == "stock")
   local fn, digest = script.load(path, "@" .. source, env)
   if not fn then
     local e = digest
