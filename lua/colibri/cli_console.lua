@@ -18,19 +18,22 @@ local SECONDS = 330 -- the command's own time, and some
 local Console = {}
 Console.__index = Console
 
--- A reply's data; once more on a new connection when the old one was given up
--- while nobody typed.
+-- A reply's data. When the old connection was given up while nobody typed, once
+-- more on a new one; a line that may have changed something is not sent twice.
 local function eval(self, chunk)
   local request = { cmd = "console-eval", chunk = chunk, write = self.write or nil }
   local reply, e = self.conn:request(request, SECONDS)
   if not reply and e.code == "Disconnected" and self.used then
     self.conn:close()
-    self.conn, e = client.connect(self.socket)
-    if not self.conn then
-      return nil, e
+    local conn, why = client.connect(self.socket)
+    if not conn then
+      return nil, why
     end
+    self.conn = conn
     self.stdio.err("colibri: console: connected anew; what was defined is gone\n")
-    reply, e = self.conn:request(request, SECONDS)
+    if not self.write then
+      reply, e = conn:request(request, SECONDS)
+    end
   end
   if not reply then
     return nil, e

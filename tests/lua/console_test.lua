@@ -1,5 +1,6 @@
 -- The console: a line of Lua inside the daemon, and the prompt for it.
 local t = require "colibri.test"
+local cli_console = require "colibri.cli_console"
 local line_edit = require "colibri.line_edit"
 local proc = require "core.proc"
 local scratch = require "colibri.scratch"
@@ -177,6 +178,35 @@ t.test("colibri console in a pipe", function()
   t.eq(cli(d, "", "--nosuch").code, 2)
   d:stop()
   t.eq(cli(d, "1").code, 3)
+end)
+
+-- A console whose connection is closed between its two reads: status, stdout, stderr.
+local function interrupted(d, write)
+  local out, errors, n = {}, {}, 0
+  local stdio = { is_tty = false, stdin_is_tty = false, out = function(s) out[#out + 1] = s end,
+    err = function(s) errors[#errors + 1] = s end }
+  function stdio.read()
+    n = n + 1
+    if n == 2 then -- until the daemon has closed it
+      t.eventually(function()
+        local conn <close> = d:connect()
+        return conn:request({ cmd = "status" }, 60).data.connections == 1
+      end)
+    end
+    return ({ "x = 1\n1\n", "2\n" })[n]
+  end
+  local status = cli_console.run { socket = d.socket, stdio = stdio, write = write }
+  return { status, table.concat(out), table.concat(errors) }
+end
+
+t.test("a connection that was given up meanwhile is made anew", function()
+  local d <close> = scratch.daemon { flags = { "--idle-timeout", "0.2" } }
+  local anew = "colibri: console: connected anew; what was defined is gone\n"
+  t.eq(interrupted(d, false), { 0, "1\n2\n", anew })
+  local writing = interrupted(d, true)
+  t.eq({ writing[1], writing[2] }, { 1, "1\n" }, "a line that may have changed something is not sent twice")
+  t.ok(writing[3]:find("Disconnected", 1, true), writing[3])
+  d:stop()
 end)
 
 -- A terminal by script(1), where it is that of util-linux.
