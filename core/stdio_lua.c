@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 
 #include "host.h"
 #include "lx.h"
+#include "secret.h"
 
 /* Write all of it. False when nobody reads any more. */
 static bool
@@ -39,14 +41,21 @@ stdio_write(int fd, const char *p, size_t len)
 	return true;
 }
 
+/* A secret that lives does not go to a terminal or a report, as it does not
+ * into log and replies. */
 static int
 stdio_put(lua_State *L, int fd)
 {
 	size_t len;
 	const char *s = luaL_checklstring(L, 1, &len);
+	char *redacted;
+	bool ok;
 
 	lx_checknargs(L, 1);
-	lua_pushboolean(L, stdio_write(fd, s, len));
+	redacted = secret_redact(s, len, &len);
+	ok = stdio_write(fd, redacted != NULL ? redacted : s, len);
+	free(redacted);
+	lua_pushboolean(L, ok);
 	return 1;
 }
 
