@@ -51,6 +51,7 @@ return {
       "remove it, `colibri provision-tenant` each tenant" },
     { "Drifted", "a `.env` is not as it was written (`check-tenant --strict` only)",
       "`colibri check-tenant T` says what; `colibri provision-tenant T` writes it anew" },
+    { "RefreshOff", "a refresh was on its way when the tenant was unprovisioned, or got another policy", "nothing" },
     { "PolicyManual", "the tenant's policy is `manual`, so a spawn does not provision it",
       "`colibri provision-tenant T`, or another policy" },
     { "ProvisionFailed", "with `--provision before` there was no `.env`, so the agent was not started; or tenants failed with `--all --strict`",

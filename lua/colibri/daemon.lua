@@ -105,7 +105,7 @@ local function refresh_options(db)
       end
     end,
     run = function(ids)
-      return (provision.many(context.internal(scripts.current(), "refresh"), ids, { quiet = true }))
+      return (provision.many(context.internal(scripts.current(), "refresh"), ids, { refresh = true }))
     end }
 end
 

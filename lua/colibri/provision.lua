@@ -188,7 +188,7 @@ local function remember(ctx, tenant_id, result, written, how)
     added = result.added, removed = result.removed, changed = result.changed })
   local ok, e = ctx.db:write(function(tx)
     local done, why = true, nil
-    if how.audit and not (how.quiet and result.result == "unchanged") then
+    if how.audit and not (how.refresh and result.result == "unchanged") then
       done, why = trail:row(tx, result.code == json.null and result.result or result.code)
     end
     if done and not written then
@@ -227,7 +227,9 @@ local function settle(ctx, tenant_id, how, list, names)
   local _ <close> = M.turn(tenant_id)
   local row, result, found = check_target(ctx, tenant_id, how.jail_root)
   local written
-  if row then
+  if row and how.refresh and not (row.policy == "interval" and row.status == "active") then
+    return M.result("skipped", err.new("RefreshOff", "tenant '%s' is not to be refreshed any more", tenant_id))
+  elseif row then
     local e
     written, e = write(ctx, row, list)
     result = written and M.result(written.change == "changed" and "provisioned" or "unchanged", nil,
@@ -305,8 +307,8 @@ end
 -- @param tenant_id string
 -- @param how table: jail_root = what a spawn used, compared with the registered root; dry_run = fetch, check and
 --   compare, write nothing; since = clock.monotonic() after which the vault must have been synced; audit = the
---   audit of this run alone, else the request's; quiet = no row in that when nothing has changed; agent_id = an
---   agent that is just being spawned
+--   audit of this run alone, else the request's; agent_id = an agent that is just being spawned; refresh = nobody
+--   asked: only while the tenant is active and of policy interval, and the audit has no row when nothing has changed
 -- @return result { result = "provisioned|unchanged|skipped|refused|failed|dry-run", code, keys, change?,
 --   names?, added?, removed?, changed?, message? }
 function M.run(ctx, tenant_id, how)
@@ -331,7 +333,7 @@ end
 --- Provision many tenants side by side, some at a time so that the secrets of a
 -- few only are in memory. They share what the vault was synced to at the start.
 -- @param ids list of tenant_id
--- @param how table: dry_run, quiet as for run()
+-- @param how table: dry_run, refresh as for run()
 -- @return list of results with tenant_id, in the order of ids; { result = how many }
 function M.many(ctx, ids, how)
   local out, counts, following, workers = json.array {}, {}, 0, {}
@@ -341,7 +343,7 @@ function M.many(ctx, ids, how)
     while following < #ids do
       following = following + 1
       local i = following
-      local result = M.run(ctx, ids[i], { dry_run = how.dry_run, quiet = how.quiet, since = since,
+      local result = M.run(ctx, ids[i], { dry_run = how.dry_run, refresh = how.refresh, since = since,
         audit = audit.bind(ctx) })
       result.tenant_id = ids[i]
       out[i] = result

@@ -295,3 +295,35 @@ return {
   conn:close()
   t.eq(d:read("vault/told"), ";A;A B;", "once for all of them")
 end)
+
+t.test("a refresh that is on its way brings nothing back", function()
+  local d <close> = scratch.daemon { vault = "slow", files = { ["jails/t/root/"] = true, ["jails/u/"] = true, ["vault/go"] = "",
+    ["site/vault/slow.lua"] = [[
+local Session = {}
+Session.__index = Session
+function Session:fetch()
+  local ctx = self.ctx
+  if not ctx.fs.exists(ctx.conf.vault_dir .. "/go") then
+    local root <close> = assert(ctx.fs.open_trusted(ctx.conf.vault_dir))
+    assert(root:write("asked", ""))
+    repeat ctx.task.sleep(0.01) until ctx.fs.exists(ctx.conf.vault_dir .. "/go")
+  end
+  return { { key = "A", value = "one", item = "a" } }
+end
+function Session:close() self.closed = true end
+return { api = 1, summary = "waits for a word", open = function(ctx) return setmetatable({ ctx = ctx }, Session) end }
+]] } }
+  t.ok(d:call("register-tenant", { tenant_id = "t", jail_root_path = d.base .. "/t/root", collection_id = "t" }))
+  t.ok(d:call("register-tenant", { tenant_id = "u", jail_root_path = d.base .. "/u", collection_id = "u" }))
+  t.ok(policy(d, { policy = "interval", interval = 1 }))
+  t.ok(d:call("provision-tenant", { tenant_id = "t" }))
+  t.ok(fs.open_trusted(d.dir)):unlink("vault/go")
+  t.eventually(function() return fs.exists(d.dir .. "/vault/asked") end, 20)
+  t.eq(t.ok(d:call("unprovision-tenant", { tenant_id = "t" })).env, "removed")
+  d:tree { ["vault/go"] = "" }
+  -- Served in turn: when this one is done, the refresh is.
+  t.ok(d:call("provision-tenant", { tenant_id = "u" }))
+  d:stop()
+  t.ok(d.log:find("RefreshOff", 1, true), "the refresh has come to its end")
+  t.eq(d:read(ENV), nil)
+end)
