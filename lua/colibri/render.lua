@@ -8,6 +8,7 @@ local M = {}
 
 local GAP = 2 -- blanks between columns
 local NARROWEST = 6 -- what a column may shrink to
+local NARROW = 12 -- what the others shrink to before the first, the row's name, does
 local TIME_MAX = 253402300800 -- year 10000
 
 local function is_object(v)
@@ -86,26 +87,32 @@ local function cell(key, v, iso)
   return #parts > 0 and table.concat(parts, ", ") or "-"
 end
 
--- Take from the widest columns until all fit.
+-- Take `excess` from the widest columns from `first` on, down to `narrowest`
+-- each; what could not be taken is returned.
+local function shrink(widths, first, narrowest, excess)
+  while excess > 0 and widths[first] do
+    local widest = first
+    for i = first, #widths do
+      if widths[i] > widths[widest] then
+        widest = i
+      end
+    end
+    if widths[widest] <= narrowest then
+      break
+    end
+    widths[widest] = widths[widest] - 1
+    excess = excess - 1
+  end
+  return excess
+end
+
 local function fit(widths, width)
   local sum = GAP * (#widths - 1)
   for i, w in ipairs(widths) do
     widths[i] = math.min(w, width)
     sum = sum + widths[i]
   end
-  while sum > width do
-    local widest = 1
-    for i, w in ipairs(widths) do
-      if w > widths[widest] then
-        widest = i
-      end
-    end
-    if widths[widest] <= NARROWEST then
-      return
-    end
-    widths[widest] = widths[widest] - 1
-    sum = sum - 1
-  end
+  shrink(widths, 1, NARROWEST, shrink(widths, 2, NARROW, sum - width))
 end
 
 local function row_line(cells, widths)
@@ -117,12 +124,24 @@ local function row_line(cells, widths)
   return (table.concat(parts):gsub("%s+$", ""))
 end
 
--- The columns that a table shows: those of the command, or every key.
+local function is_empty(v)
+  return v == nil or v == json.null or type(v) == "table" and next(v) == nil
+end
+
+-- The columns that a table shows: those of the command, or every key; without
+-- those that have no value in any row, unless that is all of them.
 local function table_columns(list, command)
-  if command and command.columns and #command.columns > 0 then
-    return command.columns
+  local columns = command and command.columns and #command.columns > 0 and command.columns or keys_of(list, command)
+  local filled = {}
+  for _, name in ipairs(columns) do
+    for _, object in ipairs(list) do
+      if not is_empty(object[name]) then
+        filled[#filled + 1] = name
+        break
+      end
+    end
   end
-  return keys_of(list, command)
+  return #filled > 0 and filled or columns
 end
 
 local function render_table(list, command, opts)
@@ -153,12 +172,27 @@ local function render_table(list, command, opts)
   return lines
 end
 
--- `key: value` pairs; an object within becomes `outer.inner: value`.
-local function flatten(object, command, opts, prefix, out)
+local function is_list_of_objects(v)
+  if type(v) ~= "table" or is_object(v) or #v == 0 then
+    return false
+  end
+  for _, element in ipairs(v) do
+    if not is_object(element) then
+      return false
+    end
+  end
+  return true
+end
+
+-- `key: value` pairs; an object within becomes `outer.inner: value`, a list of
+-- objects goes to `tables`.
+local function flatten(object, command, opts, prefix, out, tables)
   for _, key in ipairs(keys_of({ object }, command)) do
     local v, name = object[key], prefix .. text.escape(key)
     if is_object(v) and next(v) ~= nil then
-      flatten(v, nil, opts, name .. ".", out)
+      flatten(v, nil, opts, name .. ".", out, tables)
+    elseif is_list_of_objects(v) then
+      tables[#tables + 1] = { name, v }
     else
       out[#out + 1] = { name, cell(key, v, opts.iso) }
     end
@@ -167,7 +201,8 @@ local function flatten(object, command, opts, prefix, out)
 end
 
 local function render_object(object, command, opts)
-  local pairs_ = flatten(object, command, opts, "", {})
+  local tables = {}
+  local pairs_ = flatten(object, command, opts, "", {}, tables)
   local width = 0
   for _, pair in ipairs(pairs_) do
     width = math.max(width, text.width(pair[1]))
@@ -175,6 +210,13 @@ local function render_object(object, command, opts)
   local lines = {}
   for i, pair in ipairs(pairs_) do
     lines[i] = (text.pad(pair[1] .. ":", width + 2) .. pair[2]):gsub("%s+$", "")
+  end
+  for _, one in ipairs(tables) do
+    if #lines > 0 then
+      lines[#lines + 1] = ""
+    end
+    lines[#lines + 1] = one[1] .. ":"
+    table.move(render_table(one[2], nil, opts), 1, #one[2] + 1, #lines + 1, lines)
   end
   return lines
 end
@@ -188,16 +230,14 @@ local function render_tty(data, command, opts)
   elseif #data == 0 then
     return { "none" }
   end
-  for _, element in ipairs(data) do
-    if not is_object(element) then
-      local lines = {}
-      for i, v in ipairs(data) do
-        lines[i] = cell("", v, opts.iso)
-      end
-      return lines
-    end
+  if is_list_of_objects(data) then
+    return render_table(data, command, opts)
   end
-  return render_table(data, command, opts)
+  local lines = {}
+  for i, v in ipairs(data) do
+    lines[i] = cell("", v, opts.iso)
+  end
+  return lines
 end
 
 -- The same order of keys in each line; only objects that have none yet.

@@ -253,8 +253,8 @@ if have_terminal; then
 	is "no escape byte reached it" "$(printf '%s\n' "$out" | grep -c "$ESC")" 0
 	out=$(on_terminal colibri list-tenants)
 	like "a list is a table" "$(printf '%s\n' "$out" | head -n 1)" \
-	    '^TENANT_ID +STATUS +POLICY +LAST_RESULT +PROVISIONED_AT +JAIL_ROOT_PATH$'
-	like "with aligned rows" "$out" '^hostile +provisioned +on-spawn +failed +- +[/…].*/t1/root$'
+	    '^TENANT_ID +STATUS +POLICY +LAST_RESULT +JAIL_ROOT_PATH$'
+	like "with aligned rows" "$out" '^hostile +provisioned +on-spawn +failed +[/…].*/t1/root$'
 	is "an empty one is none" "$(on_terminal colibri list-agents)" none
 	is "--json on a terminal" "$(on_terminal colibri --json nap 0)" '{"slept":0}'
 	is "--json after the verb" "$(on_terminal colibri nap 0 --json)" '{"slept":0}'

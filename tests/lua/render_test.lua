@@ -46,9 +46,36 @@ end)
 
 t.test("a table without declared columns shows every key", function()
   t.eq(tty(json.decode '[{"b":1,"a":null},{"c":true,"b":2.5}]', { params = { { name = "b" } } }), [[
-B    A  C
-1    -  -
-2.5  -  true
+B    C
+1    -
+2.5  true
+]])
+end)
+
+t.test("a column without a value in any row is left out", function()
+  t.eq(tty(json.decode '[{"tenant_id":"a","status":[]},{"tenant_id":"b","status":null}]', LIST), "TENANT_ID\na\nb\n")
+  t.eq(tty(json.decode '[{"status":null}]', LIST), "TENANT_ID  STATUS  JAIL_ROOT_PATH\n-          -       -\n")
+end)
+
+t.test("the name of a row gives way last", function()
+  local list = json.decode('[{"name":"commands/provision-tenant","b":"' .. ("b"):rep(24) .. '","c":"' .. ("c"):rep(24) .. '"}]')
+  local shown = tty(list, { columns = { "name", "b", "c" } }, 60)
+  t.ok(shown:find("commands/provision-tenant", 1, true), shown)
+  for line in tty(list, { columns = { "name", "b", "c" } }, 30):gmatch("[^\n]+") do
+    t.ok(text.width(line) <= 30, line)
+  end
+end)
+
+t.test("objects in a list within an object are a table below it", function()
+  local data = json.decode '{"host":"h","panes":[{"id":"a","state":"idle"},{"id":"b","state":"done"}],"tags":["x","y"]}'
+  t.eq(tty(data), [[
+host: h
+tags: x, y
+
+panes:
+ID  STATE
+a   idle
+b   done
 ]])
 end)
 
