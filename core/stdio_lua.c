@@ -112,27 +112,67 @@ lstdio_read(lua_State *L)
 	return 1;
 }
 
+/* stdio.ready() -> boolean: would read() come back at once? */
+static int
+lstdio_ready(lua_State *L)
+{
+	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	lx_checknargs(L, 0);
+	lua_pushboolean(L, poll(&pfd, 1, 0) > 0);
+	return 1;
+}
+
+/* stdio.size() -> columns, lines of the terminal; 80, 24 when there is none */
+static int
+lstdio_size(lua_State *L)
+{
+	struct winsize ws;
+
+	lx_checknargs(L, 0);
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) != 0 || ws.ws_col == 0 ||
+	    ws.ws_row == 0) {
+		ws.ws_col = 80;
+		ws.ws_row = 24;
+	}
+	lua_pushinteger(L, ws.ws_col);
+	lua_pushinteger(L, ws.ws_row);
+	return 2;
+}
+
+static struct termios before;
+static bool is_raw;
+
+/* Also at exit, so that no way out leaves the terminal as it is of no use. */
+static void
+stdio_restore(void)
+{
+	if (is_raw)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+	is_raw = false;
+}
+
 /* stdio.raw(on) -> whether stdin is a terminal: with on keys come one by one,
  * unechoed, ^C among them; without, as they did before */
 static int
 lstdio_raw(lua_State *L)
 {
-	static struct termios before;
-	static bool is_raw;
+	static bool at_exit;
 	bool on = lua_toboolean(L, 1);
 	struct termios t;
 
 	lx_checknargs(L, 1);
 	if (on && !is_raw && tcgetattr(STDIN_FILENO, &before) == 0) {
+		if (!at_exit)
+			at_exit = atexit(stdio_restore) == 0;
 		t = before;
 		t.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG | IEXTEN);
 		t.c_iflag &= ~(tcflag_t)(IXON | ICRNL);
 		t.c_cc[VMIN] = 1;
 		t.c_cc[VTIME] = 0;
 		is_raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &t) == 0;
-	} else if (!on && is_raw) {
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
-		is_raw = false;
+	} else if (!on) {
+		stdio_restore();
 	}
 	lua_pushboolean(L, isatty(STDIN_FILENO));
 	return 1;
@@ -145,6 +185,8 @@ luaopen_core_stdio(lua_State *L)
 		{ "out", lstdio_out },
 		{ "err", lstdio_err },
 		{ "read", lstdio_read },
+		{ "ready", lstdio_ready },
+		{ "size", lstdio_size },
 		{ "raw", lstdio_raw },
 		{ NULL, NULL }
 	};

@@ -105,6 +105,8 @@ change without notice.]],
     { "stdio.out(text: string): boolean", "false when nobody reads any more" },
     { "stdio.err(text: string): boolean", "the same on the error stream" },
     { "stdio.read(): string?", "what comes next on stdin; nil at its end. Blocks the whole program" },
+    { "stdio.ready(): boolean", "would `read` come back at once?" },
+    { "stdio.size(): integer, integer", "columns and lines of the terminal; 80 and 24 when there is none" },
     { "stdio.raw(on: boolean): boolean", "keys one by one, or as before; whether stdin is a terminal" },
   },
   values = {

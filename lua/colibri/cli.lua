@@ -13,6 +13,7 @@ local foreground = require "colibri.cli_foreground"
 local render = require "colibri.render"
 local sys = require "core.sys"
 local text = require "colibri.text"
+local values = require "colibri.cli_values"
 
 local M = {}
 
@@ -157,6 +158,20 @@ function Cli:help_api(name)
     page = help.overview(model)
   end
   return page and self:out(page) or self:fail("help api", e)
+end
+
+-- `top [SECONDS]`
+function Cli:top(words)
+  local seconds = words[2] and values.seconds(words[2])
+  if words[2] == "--help" or words[2] == "-h" then
+    return self:out("usage: colibri top [SECONDS]\n")
+  elseif words[2] and not seconds or words[3] then
+    local e = err.new("Usage", "it takes the seconds between two looks, not '%s'", words[3] or words[2])
+    e.usage = "top [SECONDS]"
+    return self:fail("top", e)
+  end
+  local ok, e = require("colibri.cli_top").run(self, require "core.stdio", seconds)
+  return ok and DONE or self:fail("top", e)
 end
 
 -- `completion SHELL`
@@ -345,6 +360,8 @@ function M.run(argv, stdio)
     return self:help((words[2] == "--help" or words[2] == "-h") and true or words[2] or true)
   elseif verb == "console" then
     return self:console(words)
+  elseif verb == "top" then
+    return self:top(words)
   elseif verb == "completion" then
     return self:completion(words[2], words[3])
   elseif verb == nil then

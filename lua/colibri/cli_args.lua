@@ -180,7 +180,7 @@ end
 -- @param commands list of describe
 -- @return command | nil, err(UnknownCommand) that suggests others
 function M.find(verb, commands)
-  local names = { "help", "completion", "version" }
+  local names = { "help", "console", "top", "completion", "version" }
   for _, command in ipairs(commands) do
     names[#names + 1] = command.name
     if command.name == verb then

@@ -10,6 +10,7 @@ M.BUILTINS = {
   { "help [VERB]", "this overview, or the help of one verb" },
   { "help api [NAME]", "what a script may use, or one name of that" },
   { "console [--write]", "a Lua prompt inside the daemon" },
+  { "top [SECONDS]", "all agents, refreshed as one looks; needs a daemon" },
   { "completion bash|zsh|fish", "a completion script for the shell" },
   { "version", "version of this program" },
 }

@@ -8,6 +8,7 @@ local M = {}
 M.BUILTINS = {
   { name = "help", summary = "the verbs, the help of one, or what a script may use" },
   { name = "console", summary = "a Lua prompt inside the daemon" },
+  { name = "top", summary = "all agents, refreshed as one looks" },
   { name = "completion", summary = "a completion script for a shell" },
   { name = "version", summary = "version of this program" },
 }

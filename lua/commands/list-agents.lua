@@ -8,7 +8,7 @@ return {
       help = "only these: idle, working, blocked, done, error, stalled, or a status such as waiting" },
     { "jail", "name", metavar = "NAME", help = "only those of this jail" },
   },
-  columns = { "agent_id", "status", "state", "jail_name", "model", "pid", "started_at" },
+  columns = { "agent_id", "state", "status", "jail_name", "model", "run", "last_event", "started_at" },
   run = function(ctx, args)
     return ctx.agents:list(args)
   end,

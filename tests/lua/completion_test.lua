@@ -25,7 +25,7 @@ end
 
 t.test("bash", function()
   local script = completion.bash(COMMANDS)
-  has(script, "_colibri_words 'delete-tenant spawn-agent help console completion version'",
+  has(script, "_colibri_words 'delete-tenant spawn-agent help console top completion version'",
     "delete-tenant|unregister-tenant) _colibri_words '--purge-env --json --trace --timeout --help' ;;",
     "spawn-agent/--jail-root) kind='path' ;;", "spawn-agent/--provision) kind='words after before' ;;",
     "spawn-agent/0) kind='words local other' ;;", "spawn-agent/1) kind='path' ;;", "--no-full",

@@ -21,6 +21,15 @@ function stdio.err(text) end
 ---@return string?
 function stdio.read() end
 
+---would `read` come back at once?
+---@return boolean
+function stdio.ready() end
+
+---columns and lines of the terminal; 80 and 24 when there is none
+---@return integer
+---@return integer
+function stdio.size() end
+
 ---keys one by one, or as before; whether stdin is a terminal
 ---@param on boolean
 ---@return boolean
