@@ -61,6 +61,10 @@ local function handle(report, id, pid)
     pid = function() return pid end,
     go = function() return pid end,
     wait = function() return { code = 0, signal = 0 } end,
+    send = function(_, bytes)
+      report { effect = "send", agent_id = id, bytes = #bytes }
+      return 0
+    end,
     stop = function(_, signo)
       ended.signal = signo or SIGTERM
       report { effect = "stop", agent_id = id }
@@ -82,7 +86,9 @@ function M.agent(report)
     report { effect = "start", agent_id = spec.id, argv = list(spec.argv) }
     return handle(report, spec.id, 0)
   end
-  out.find = core_agent.find
+  for _, name in ipairs { "find", "read_log", "log_range", "log_tail" } do
+    out[name] = core_agent[name]
+  end
   out.stop_found = function(dir)
     report { effect = "stop", agent_id = dir:match("[^/]*$") }
     return { code = -1, signal = SIGTERM }

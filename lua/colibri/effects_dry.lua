@@ -114,7 +114,7 @@ end
 --- A dry run. Close it when it is over.
 -- @param ctx table: of the request
 -- @param extra table|nil: further values of its ctx
--- @return { ctx, effects = list of { effect = "store|file|run|start|stop|reload", ... }, filled as they come }
+-- @return { ctx, effects = list of { effect = "store|file|run|start|stop|signal|send|reload", ... }, filled as they come }
 function M.new(ctx, extra)
   local run = { effects = json.array {}, tasks = {} }
   local function take_back(effect)

@@ -398,6 +398,26 @@ t.test("dry runs beside real changes, in a real daemon", function()
   t.eq({ #d:call("list-tenants"), #d:call("audit", { limit = 1000 }) }, { 30, 60 * 4 + 30 })
 end)
 
+t.test("a real agent is left alone", function()
+  local d <close> = scratch.daemon {}
+  local id = t.ok(d:call("spawn-agent", { provider = "local", model = "/bin/sleep", arg = { "1000" } })).agent_id
+  local before = d:call("get-agent", { agent_id = id })
+  local conn <close> = d:connect()
+  for want, asked in pairs { stop = { cmd = "stop-agent", agent_id = id }, start = { cmd = "restart-agent", agent_id = id },
+    send = { cmd = "send-agent", agent_id = id, text = "hello" } } do
+    asked.dry_run = true
+    local reply = conn:request(asked, 60)
+    local kinds = {}
+    for _, effect in ipairs(reply.effects or {}) do
+      kinds[effect.effect] = true
+    end
+    t.ok(reply.ok and kinds[want], want .. ": " .. tostring((reply.error or {}).message))
+  end
+  local after = d:call("get-agent", { agent_id = id })
+  t.eq({ after.pid, after.run, after.status }, { before.pid, before.run, "running" })
+  t.eq(#d:call("list-agents", { all = true }), 1)
+end)
+
 t.test("the effects as text", function()
   local effects = { { effect = "store", action = "update", table = "tenants", row = { tenant_id = "a", status = "active" } },
     { effect = "file", action = "write", path = "/j/\27/.env", keys = { "A", "B" } }, { effect = "start", agent_id = "x",
