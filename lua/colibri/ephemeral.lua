@@ -26,6 +26,23 @@ local function is_due(ctx, tenant_id)
   return row.marks > 0 and row.open == 0
 end
 
+-- Where its agents' files are: the tenant may have been moved or deleted since,
+-- and then they are not where its row says. Another tenant's root is none of
+-- ours, whatever a spawn named. True, or nil, err.
+local function purge_roots(ctx, tenant_id)
+  local rows, e = ctx.db:all([[SELECT DISTINCT a.jail_root_path AS jail_root_path FROM ephemeral e
+    JOIN agents a ON a.agent_id = e.agent_id
+    WHERE e.tenant_id = ? AND e.written = 1 AND a.jail_root_path IS NOT NULL
+      AND rtrim(a.jail_root_path, '/') NOT IN (SELECT jail_root_path FROM tenants WHERE tenant_id <> ?)]], tenant_id,
+    tenant_id)
+  for _, row in ipairs(rows or {}) do
+    if not e then
+      e = select(2, unprovision.purge(ctx, row))
+    end
+  end
+  return not e or nil, e
+end
+
 --- Remove a tenant's .env if it was ephemeral and no agent is left. Waits.
 -- @return true | nil, err: it is tried again at the next end of an agent, and at the next start
 function M.sweep(ctx, tenant_id)
@@ -35,6 +52,9 @@ function M.sweep(ctx, tenant_id)
     local done
     done, e = unprovision.in_turn(ctx, tenant_id, false, audit.bind(ctx))
     if done or e.code == "TenantNotFound" then
+      done, e = purge_roots(ctx, tenant_id)
+    end
+    if done then
       due, e = ctx.db:write(function(tx)
         return tx:exec("DELETE FROM ephemeral WHERE tenant_id = ? AND written = 1", tenant_id)
       end)

@@ -145,3 +145,21 @@ t.test("an agent that is started again keeps it until it ends for good", functio
   stop(d, agent)
   t.eq(d:read(ENV), nil)
 end)
+
+t.test("the tenant is moved, or deleted, while its agent runs", function()
+  local d <close> = daemon()
+  d:tree { ["jails/u/"] = true }
+  local agent = t.ok(spawn(d))
+  t.ok(d:call("register-tenant",
+    { tenant_id = "t", jail_root_path = d.base .. "/u", collection_id = "t", update = true }))
+  t.eq(d:read(ENV), "A=1\n")
+  stop(d, agent)
+  t.eq(d:read(ENV), nil, "gone where the agent was")
+  t.ok(d:call("register-tenant",
+    { tenant_id = "t", jail_root_path = d.base .. "/t/root", collection_id = "t", update = true }))
+  agent = t.ok(spawn(d))
+  t.ok(d:call("delete-tenant", { tenant_id = "t" }))
+  t.eq(d:read(ENV), "A=1\n")
+  stop(d, agent)
+  t.eq(d:read(ENV), nil)
+end)
