@@ -9,6 +9,7 @@ local script = require "core.script"
 local scripts = require "colibri.scripts"
 local stdio = require "core.stdio"
 local sys = require "core.sys"
+local task = require "core.task"
 local test = require "colibri.test"
 
 local M = {}
@@ -146,6 +147,7 @@ end
 --- main(path, ...) or main("test", path, ...). Waits.
 -- @return exit status: 0, 1 (a proof or test failed) or 2 (could not run)
 function M.main(first, ...)
+  task.arm("colibri-run")
   if first == "test" then
     if select("#", ...) == 0 then
       stdio.err("colibri-run: usage: colibri-run test PATH...\n")
