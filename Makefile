@@ -147,7 +147,7 @@ lint:
 
 # Rates and latencies next to a baseline in the same run, as ratios.
 bench: all
-	for b in requests register script spawn start vault; do \
+	for b in requests register script spawn start agents vault; do \
 		BUILD=$(abspath $(BUILD)) sh tests/bench/$$b.sh || exit 1; done
 
 # Every C file against FreeBSD's headers, by Zig (--install fetches it).

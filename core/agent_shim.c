@@ -178,7 +178,7 @@ shim_read_link(struct shim *sh)
 static bool
 shim_copy(struct shim *sh, int *fd, bool events)
 {
-	static char data[64 * 1024];
+	static char data[256 * 1024];
 	ssize_t n;
 
 	if (*fd < 0)

@@ -18,6 +18,7 @@
 #include "shim_priv.h"
 
 #define FAILED	"SpawnFailed"
+#define OUT_PIPE	(256 * 1024)
 
 enum stage { STAGE_SETUP, STAGE_LIMIT, STAGE_CHDIR, STAGE_EXEC };
 
@@ -145,6 +146,9 @@ plumb(struct plumbing *p, const struct shim_spec *spec)
 		fcntl(p->in[1], F_SETFL, O_NONBLOCK);
 	if (spec->ready)
 		fcntl(p->ready[0], F_SETFL, O_NONBLOCK);
+#ifdef F_SETPIPE_SZ		/* fewer turns for one that writes a lot */
+	fcntl(p->out[1], F_SETPIPE_SZ, OUT_PIPE);
+#endif
 	fcntl(p->out[0], F_SETFL, O_NONBLOCK);
 	fcntl(p->err[0], F_SETFL, O_NONBLOCK);
 	fcntl(p->exec[0], F_SETFL, O_NONBLOCK);

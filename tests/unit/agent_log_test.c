@@ -49,10 +49,10 @@ count_parts(void)
 	return n;
 }
 
-/* Numbered lines over twenty rotations, read meanwhile: COLIBRI_LOG_LINES. */
+/* Numbered lines over twenty rotations, read meanwhile: COLIBRI_TEST_LOG_LINES. */
 TEST(no_line_is_lost_or_twice)
 {
-	const char *env = getenv("COLIBRI_LOG_LINES");
+	const char *env = getenv("COLIBRI_TEST_LOG_LINES");
 	long lines = env != NULL ? atol(env) : 100000, next = 1;
 	struct seen seen = { .free_at_end = true };
 	struct agent_log_pos pos = { 0 };
