@@ -477,6 +477,7 @@ main(int argc, char **argv)
 		return 2;
 	}
 	platform_no_dump();
+	shim_limits_usual();
 	umask(077);
 	shim_signals(&mask);
 	shim_link_init(&sh.link, LINK_FD);

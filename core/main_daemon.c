@@ -26,6 +26,18 @@ done_cb(int status, const char *message, void *arg)
 	colibri_stop(host, status);
 }
 
+/* An agent costs a descriptor; the usual soft limit would end at 1,000. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -40,6 +52,7 @@ main(int argc, char **argv)
 	    &args, &status) != 0)
 		return status;
 	main_harden();
+	raise_descriptors();
 	log_setup(STDERR_FILENO, args.conf->log_level, args.conf->log_format);
 	secret_unref(secret_new("probe", 5));
 	if (!secret_locked())

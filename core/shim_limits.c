@@ -220,3 +220,14 @@ shim_limits_apply(const struct shim_spec *spec)
 	}
 	return -1;
 }
+
+void
+shim_limits_usual(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur > 1024) {
+		rl.rlim_cur = 1024;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+}

@@ -101,6 +101,10 @@ void shim_spec_wipe_words(struct shim_spec *spec);
 /* Give them to this process. Returns -1, or with errno the number of the one
  * that was refused. */
 int shim_limits_apply(const struct shim_spec *spec);
+
+/* The daemon has raised its limit of descriptors; an agent that uses select(2)
+ * must not have more than this. One that is asked for is set later. */
+void shim_limits_usual(void);
 /* In the shim, once nobody is left: remove the cgroup. */
 void shim_limits_end(const struct shim_spec *spec);
 
