@@ -14,9 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shim_priv.h"
+
+#define RMDIR_TRIES	250
 
 static const struct {
 	const char *name;
@@ -163,10 +166,14 @@ cgroup_enter(const char *dir)
 void
 shim_limits_end(const struct shim_spec *spec)
 {
+	const struct timespec pause = { .tv_nsec = 2000000 };
 	const char *dir = cgroup_dir(spec);
+	int tries;
 
-	if (dir != NULL)
-		rmdir(dir);
+	/* Who has been reaped is still in it for a moment. */
+	for (tries = 0; dir != NULL && rmdir(dir) != 0 && errno == EBUSY &&
+	    tries < RMDIR_TRIES; tries++)
+		nanosleep(&pause, NULL);
 }
 
 /* --- one word --- */

@@ -5,6 +5,8 @@
 -- with a number. Status `waiting`: it ended and will be started again.
 
 local agent_spawn = require "colibri.agent_spawn"
+local clock = require "core.clock"
+local core_agent = require "core.agent"
 local ephemeral = require "colibri.ephemeral"
 local events = require "colibri.events"
 local json = require "core.json"
@@ -134,6 +136,21 @@ function M.lost()
   return lost
 end
 
+-- The shim of the last run has told its end and is on its way out: it holds the
+-- lock of the agent's directory for a moment more.
+local function wait_for_shim(agent_id)
+  local dir, limit = store.dir(agent_id), clock.monotonic() + REPORT_SECONDS
+  local pause = 0.002
+  while clock.monotonic() < limit do
+    local found = core_agent.find(dir)
+    if not found or found.found ~= "alive" then
+      return
+    end
+    task.sleep(pause)
+    pause = math.min(pause * 2, 0.1)
+  end
+end
+
 -- The next run of an agent that waits, or has ended. Waits.
 -- @return what a spawn replies | nil, err
 local function start(ctx, agent_id, manual)
@@ -144,6 +161,9 @@ local function start(ctx, agent_id, manual)
     if ending[agent_id] == before then
       ending[agent_id] = nil
     end
+  end
+  if not ctx.dry_run and not live[agent_id] then
+    wait_for_shim(agent_id)
   end
   local out, e = agent_spawn.again(ctx, agent_id, manual)
   if not out and e.started then

@@ -115,6 +115,7 @@ local function start(ctx, spawn, planned, event)
   end
   local known = { handle = handle, run = spawn.run, state = "idle", starting = true }
   live[spawn.agent_id] = known
+  store.changed(spawn.agent_id)
   if spawn.provision == "before" then
     local ok
     ok, e = provision_held(ctx, event)

@@ -14,6 +14,7 @@ local M = {}
 local live = store.live
 
 local GRACE = 5 -- seconds from the signal to KILL
+local CATCH_TRIES, CATCH_SECONDS = 20, 1 -- for one that is being started
 
 local SIGNALS = { HUP = 1, INT = 2, QUIT = 3, KILL = 9, TERM = 15, USR1 = 10, USR2 = 12 }
 if sys.platform == "freebsd" then
@@ -48,6 +49,30 @@ local function with_victims(row, ended)
   return row
 end
 
+-- The agent as it is to be stopped. One that is just being started (again) has no
+-- process yet and will have one in a moment; one that waits for its restart is
+-- kept from it, unless that begins in this very moment.
+-- @return row, known | row, nil: it waited, and is down | nil, err
+local function catch(agents, agent_id)
+  local row, e
+  for _ = 1, CATCH_TRIES do
+    row, e = agents:get(agent_id)
+    local known = live[agent_id]
+    if not row or known then
+      return row, row and known or e
+    elseif row.status == "waiting" then
+      if restart.cancel(agents.ctx, agent_id) then
+        return agents:get(agent_id)
+      end
+    elseif row.status == "starting" then
+      store.wait_change(agent_id, CATCH_SECONDS)
+    else
+      break
+    end
+  end
+  return nil, err.new("AgentNotRunning", "agent '%s' is not running (status %s)", agent_id, row.status)
+end
+
 --- Stop an agent: the signal (TERM) to its processes, KILL after the grace.
 -- Waits until they are gone. One that waits for its restart will not be started.
 -- @param agents the facade of a request
@@ -55,20 +80,14 @@ end
 -- @return row, with signalled, killed (how many processes) and victims ("pid:name") | nil, err(AgentNotFound, AgentNotRunning)
 function M.one(agents, agent_id, options)
   local ctx = agents.ctx
-  local row, e = agents:get(agent_id)
+  local row, known = catch(agents, agent_id)
   if not row then
-    return nil, e
+    return nil, known
+  elseif not known then
+    ephemeral.ended(ctx, agent_id)
+    return row
   end
-  local known = live[agent_id]
-  if not known then
-    local waited = row.status == "waiting" and restart.cancel(ctx, agent_id)
-    if waited then
-      ephemeral.ended(ctx, agent_id)
-      return agents:get(agent_id)
-    end
-    return nil, err.new("AgentNotRunning", "agent '%s' is not running (status %s)", agent_id, row.status)
-  end
-  local ok, ended = true, nil
+  local ok, ended, e = true, nil, nil
   if row.restart ~= "never" then
     ok, e = restart.is_wanted(ctx, agent_id)
   end

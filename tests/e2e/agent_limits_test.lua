@@ -95,8 +95,10 @@ t.test("a cgroup of its own: entered, removed; a controller that is not there is
   local d <close> = daemon { flags = { "--cgroup", CGROUPS } }
   local e = t.err("LimitUnavailable", d:call("spawn-local", { model = "/bin/sh", limit = { "memory.max=64M" } }))
   t.ok(e.message:find("'memory' is not delegated", 1, true), e.message)
+  local n = 0
   local function start(limits_, script)
-    return agent.start { id = "cg", dir = d.dir .. "/cg", shim = sys.program "colibri-agent-shim",
+    n = n + 1 -- the shim of the one before may not be gone yet
+    return agent.start { id = "cg", dir = d.dir .. "/cg" .. n, shim = sys.program "colibri-agent-shim",
       argv = { "/bin/sh", "-c", script }, env = {}, limits = limits_ }
   end
   local a = t.ok(start({ "cgroup:" .. CGROUPS .. "/cg" }, "exec cat /proc/self/cgroup >" .. d.dir .. "/seen"))

@@ -75,6 +75,8 @@ end)
 t.test("the daemon may go and come back meanwhile", function()
   local d <close> = scratch.daemon {}
   local p = start(d, "while [ ! -e " .. d.dir .. "/go ]; do sleep 0.05; done; exit 6")
+  -- Then the reply of the spawn is out, too.
+  t.eventually(function() return d:call("list-agents")[1].status == "running" end)
   d:crash()
   t.ok(d:start())
   d:tree { go = "" }

@@ -26,6 +26,20 @@ t.test("a real agent that fails gets its next runs, up to the last one", functio
   t.eq(d:read("runs"), "run\nrun\nrun\n")
 end)
 
+t.test("a run never meets the shim of the one before: every restart really runs", function()
+  local d <close> = scratch.daemon {}
+  local id = spawn(d, "echo run >>" .. d.dir .. "/runs; exit 3",
+    { restart = "on-failure", restart_delay = 0.01, stable_after = 0, restart_tries = 1000 })
+  t.eventually(function() return get(d, id).run >= 15 end, 60)
+  t.eq(t.ok(d:call("stop-agent", { agent_id = id })).run, get(d, id).run)
+  local row = get(d, id)
+  local lines = select(2, d:read("runs"):gsub("run\n", ""))
+  t.ok(lines >= row.run - 1, ("%d runs, %d of them ran"):format(row.run, lines))
+  for _ = 1, 5 do
+    t.ok(d:call("restart-agent", { agent_id = id }))
+  end
+end)
+
 t.test("the next daemon goes on: one that waits, one that ended meanwhile, one that was stopped", function()
   local d <close> = scratch.daemon {}
   local waits = spawn(d, "echo x >>" .. d.dir .. "/w; [ $(wc -l <" .. d.dir .. "/w) -ge 2 ] && exec sleep 1000; exit 1",
