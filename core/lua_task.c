@@ -255,7 +255,8 @@ handle_start(lua_State *L, int fn, const char *name, bool detached)
 	struct vm *vm = vm_of(L);
 	struct task_limits limits = {
 	    .instructions = vm_conf(vm)->script_instructions,
-	    .memory = vm_conf(vm)->script_memory };
+	    .memory = vm_conf(vm)->script_memory,
+	    .shared = !task_called_by_library(L) };
 	struct handle *h;
 	int nargs = lua_gettop(L) - fn;
 
@@ -275,7 +276,7 @@ handle_start(lua_State *L, int fn, const char *name, bool detached)
 }
 
 /* task.go(fn, ...) -> task: a child of the caller; it ends when the caller
- * does. Limits are a script's own. */
+ * does. A script's child shares its budgets; one of library code has its own. */
 static int
 ltask_go(lua_State *L)
 {

@@ -99,6 +99,10 @@ task_drop_op(struct task *t)
 	t->op = NULL;
 	op->task = NULL;
 	op->done = true;
+	if (op->vm != NULL) {	/* it ends here, not when it is collected */
+		task_all(t->vm)->nops--;
+		op->vm = NULL;
+	}
 	op->stop(op);
 }
 
@@ -111,6 +115,7 @@ task_close_coroutine(struct task *t)
 	struct task *outer = ts->running;
 
 	t->state = TASK_CLOSING;
+	t->payer = t;
 	t->instructions = CLOSE_BUDGET;
 	ts->running = t;
 	vm_set_allowance(t->vm, INT64_MAX);
@@ -291,9 +296,9 @@ task_run(struct task *t)
 	ts->current = t->co;
 	ts->slice_end = loop_now(vm_loop(t->vm)) + SLICE_SECONDS;
 	ts->stuck_since = 0;
-	vm_set_allowance(t->vm, t->memory);
+	vm_set_allowance(t->vm, t->payer->memory);
 	status = lua_resume(t->co, NULL, nargs, &nres);
-	t->memory = vm_allowance(t->vm);
+	t->payer->memory = vm_allowance(t->vm);
 	vm_set_allowance(t->vm, INT64_MAX);
 	ts->running = NULL;
 	task_slice_end(ts, t, status == LUA_YIELD);
@@ -436,6 +441,8 @@ task_start(lua_State *L, int nargs, const char *name,
 	t->arg = arg;
 	memccpy(t->name, name, '\0', sizeof(t->name) - 1);
 	t->where[0] = t->oom_where[0] = t->entry[0] = '\0';
+	t->payer = limits->shared && parent != NULL &&
+	    parent->payer->instructions != INT64_MAX ? parent->payer : t;
 	t->instructions = limits->instructions > 0 ? limits->instructions :
 	    INT64_MAX;
 	t->memory = limits->memory > 0 ? limits->memory : INT64_MAX;

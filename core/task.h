@@ -65,6 +65,9 @@ struct task_limits {
 	 * paused, only from task_arm() on. Counting costs a fifth of a short
 	 * request (tests/bench). */
 	bool arm_later;
+	/* Use the parent's budgets up, when it has any, not budgets of its own:
+	 * a script gets no more of them by starting tasks. */
+	bool shared;
 };
 
 /* How a task ended. On success the results are on L from index 1 to nresults;
@@ -127,6 +130,9 @@ bool task_charge(lua_State *L, int64_t units);
 /* Let the others run, then go on in k with ctx. What must survive is on L's
  * stack. Only after task_charge() said so. */
 int task_pause(lua_State *L, lua_KContext ctx, lua_KFunction k);
+
+/* Does library code (lua/...) call the C function that runs? */
+bool task_called_by_library(lua_State *L);
 
 /* The task that is running now, or NULL. */
 struct task *task_running(struct vm *vm);

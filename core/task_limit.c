@@ -197,9 +197,9 @@ look(lua_State *L, struct tasks *ts, struct task *t, int64_t units)
 	ts->unseen = 0;
 	if (now > ts->slice_end + SLOW_SECONDS / 2 && ts->late[0] == '\0')
 		place(L, ts->late, sizeof(ts->late));
-	if (t->instructions != INT64_MAX) {
-		t->instructions -= units;
-		if (t->instructions < 0 && t->kill == NULL)
+	if (t->payer->instructions != INT64_MAX) {
+		t->payer->instructions -= units;
+		if (t->payer->instructions < 0 && t->kill == NULL)
 			t->kill = "BudgetExceeded";
 	}
 	if (t->kill == NULL && t->deadline != 0 && now >= t->deadline)
@@ -287,6 +287,14 @@ caller(lua_State *L, lua_Debug *ar)
 			return true;
 	}
 	return false;
+}
+
+bool
+task_called_by_library(lua_State *L)
+{
+	lua_Debug ar;
+
+	return caller(L, &ar) && in_library(L, &ar);
 }
 
 bool

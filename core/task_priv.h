@@ -31,6 +31,8 @@ struct task {
 	const char *kill;		/* code of a kill that must happen */
 	bool failed;			/* the body raised; see task_main() */
 	int nowait_calls;		/* resumes below a C call that can't yield */
+	struct task *payer;		/* whose budgets it uses: itself, or the
+					 * one that outlives it */
 	int64_t instructions;		/* left; INT64_MAX: no budget */
 	int64_t memory;			/* left; INT64_MAX: no cap */
 	int hook_count;			/* instructions between two hook calls */

@@ -12,8 +12,13 @@ local meta = {
   __metatable = false,
 }
 
--- One line without control bytes, as the texts of the C side.
+local MESSAGE_MAX = 4000 -- bytes; a message is for a person
+
+-- One line without control bytes, as the texts of the C side, and not too long.
 local function one_line(text)
+  if #text > MESSAGE_MAX then
+    text = text:sub(1, MESSAGE_MAX):gsub("[\xC2-\xFD][\x80-\xBF]*$", "") .. "..."
+  end
   if text:find("%c") then
     text = text:gsub("[\r\n]+%s*", "; "):gsub("%c", "?")
   end

@@ -94,3 +94,11 @@ t.test("an object that is thrown again and again does not grow for ever", functi
   t.eq(reply.error.code, "Same")
   t.ok(#reply.error.traceback < 30000, #reply.error.traceback)
 end)
+
+t.test("a message of megabytes is cut, at a character", function()
+  local d <close> = scratch.daemon { log_level = "error", files = { ["site/commands/boom.lua"] =
+    "local err = require 'colibri.err'\nreturn { api = 1, summary = 'x', access = 'read', run = function()\n" ..
+    "return nil, err.new('Long', '%s', ('x'):rep(3999) .. ('\\xE4\\xBD\\xA0\\n'):rep(1 << 20)) end }\n" } }
+  local reply = d.conn:request({ cmd = "boom" }, 30)
+  t.eq({ reply.error.code, reply.error.message }, { "Long", ("x"):rep(3999) .. "..." })
+end)
