@@ -11,6 +11,7 @@ local events = require "colibri.events"
 local hooks = require "colibri.hooks"
 local jails = require "colibri.jails"
 local json = require "core.json"
+local launch = require "colibri.launch"
 local limits = require "colibri.agent_limits"
 local log = require "colibri.log"
 local provision = require "colibri.provision"
@@ -55,6 +56,10 @@ local function plan(ctx, spawn)
   local ok
   ok, why = agent_input.add_keys(ctx, provider, spawn.backend, env)
   if not ok then
+    return nil, why
+  end
+  planned.kill, why = launch.kill_words(ctx, spawn.backend)
+  if why then
     return nil, why
   end
   planned.jail, planned.env, planned.limits = jail, env, words
@@ -108,7 +113,7 @@ end
 local function start(ctx, spawn, planned, event)
   local handle, e = core_agent.start { id = spawn.agent_id, dir = store.dir(spawn.agent_id),
     shim = sys.program "colibri-agent-shim", argv = planned.argv, env = planned.env, cwd = planned.cwd,
-    limits = planned.limits, ready = spawn.ready == "fd", stdin = spawn.input,
+    limits = planned.limits, ready = spawn.ready == "fd", stdin = spawn.input, kill = planned.kill,
     gate = spawn.provision == "before", grace = STOP_GRACE, log_size = sys.conf.log_size, log_keep = sys.conf.log_keep }
   if not handle then
     return give_up(ctx, spawn, e)

@@ -44,6 +44,23 @@ function M.privileged(ctx, words)
   return argv, #prefix > 0
 end
 
+-- Launchers that run without becoming root.
+local UNPRIVILEGED = { none = true, bwrap = true }
+
+--- The program that may signal what such a launcher has started as root, for the
+-- shim, which may not.
+-- @return argv, behind which "-SIGNAL PID..." is put | nil: signals need no help | nil, err
+function M.kill_words(ctx, backend)
+  if UNPRIVILEGED[backend] or ctx.conf.jail_priv_mode == "none" then
+    return nil
+  end
+  local argv, e = M.privileged(ctx, { "kill" })
+  if not argv then
+    return nil, e
+  end
+  return argv
+end
+
 --- { "K=V", ... } of an environment, sorted, each word behind `lead` when given.
 function M.env_words(env, lead)
   local words = {}
@@ -102,7 +119,8 @@ function M.no_user(jail, backend)
   return true
 end
 
-checked.functions(M, "launch", { privileged = "table table", env_words = "table? string?", with_env = "table table",
+checked.functions(M, "launch", { privileged = "table table", kill_words = "table string",
+  env_words = "table? string?", with_env = "table table",
   append = "table table", root_of = "table string", no_user = "table string",
   with_cwd = "table string?" })
 

@@ -178,3 +178,12 @@ t.test("the working directory is entered inside, the user is the jail's", functi
   local nspawn = table.concat(t.ok(launcher("nspawn").launch(ctx(), jail, agent(), ENV)), "|")
   t.ok(nspawn:find("|--user=web|--chdir=/a b|--setenv=A=x y|", 1, true), nspawn)
 end)
+
+t.test("who signals what a launcher started as root", function()
+  local launch = require "colibri.launch"
+  t.eq(launch.kill_words(ctx { priv = "sudo" }, "jexec"), { "/usr/sbin/sudo", "-n", "--", "/usr/sbin/kill" })
+  t.eq(launch.kill_words(ctx { priv = "mdo" }, "nspawn"), { "/usr/sbin/mdo", "-u", "root", "/usr/sbin/kill" })
+  t.eq(launch.kill_words(ctx { priv = "sudo" }, "bwrap"), nil)
+  t.eq(launch.kill_words(ctx {}, "jexec"), nil)
+  t.err("ProgramNotFound", launch.kill_words(ctx { priv = "sudo", missing = { sudo = true } }, "jail"))
+end)

@@ -249,6 +249,66 @@ TEST(one_directory_holds_one_agent)
 	teardown();
 }
 
+/* Copy a file; returns false when that or the mode cannot be. */
+static bool
+copy_program(const char *from, const char *name, mode_t mode, char *path)
+{
+	char bytes[65536];
+	struct stat st;
+	ssize_t n;
+	int in, out;
+
+	snprintf(path, 128, "%s/%s", top, name);
+	in = open(from, O_RDONLY | O_CLOEXEC);
+	out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+	while (in >= 0 && (n = read(in, bytes, sizeof(bytes))) > 0)
+		CHECK_INT(write(out, bytes, (size_t)n), n);
+	close(in);
+	close(out);
+	return in >= 0 && chmod(path, mode) == 0 && stat(path, &st) == 0 &&
+	    (st.st_mode & 07777) == mode;
+}
+
+/* As behind sudo: the shim is an ordinary user, the agent is root. */
+TEST(what_it_may_not_signal_is_left_to_the_kill_program)
+{
+	struct seen seen = { .free_at_end = true };
+	const char *agent[] = { NULL, "--reuid=0", "/bin/sh", "-c",
+	    "echo '{}'; exec sleep 1000", NULL };
+	const char *kill_words[] = { NULL, "--reuid=0", "/bin/kill", NULL };
+	char root[128], shim[128], text[512];
+	struct agent *a;
+	int fd, len;
+
+	if (geteuid() != 0 || access("/usr/bin/setpriv", X_OK) != 0)
+		return;
+	setup();
+	if (copy_program("/usr/bin/setpriv", "as-root", 04755, root)) {
+		agent[0] = kill_words[0] = root;
+		snprintf(shim, sizeof(shim), "%s/shim", top);
+		fd = open(shim, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+		len = snprintf(text, sizeof(text), "#!/bin/sh\nexec setpriv "
+		    "--reuid=65534 --regid=65534 --clear-groups %s\n",
+		    shim_program);
+		CHECK_INT(write(fd, text, (size_t)len), len);
+		close(fd);
+		snprintf(text, sizeof(text), "%s/agents", top);
+		CHECK(chmod(top, 0755) == 0 && mkdir(text, 0755) == 0 &&
+		    mkdir(dir, 0700) == 0 && chown(dir, 65534, 65534) == 0);
+		a = start((struct agent_spec){ .argv = agent, .shim = shim,
+		    .kill = kill_words, .grace = 30 }, &seen);
+		UNTIL(seen.events == 1 || seen_end(&seen));
+		if (!seen_end(&seen)) {
+			CHECK(!is_gone(seen.pid));
+			agent_stop(a, SIGTERM, 20);
+			UNTIL(seen_end(&seen));
+			CHECK_INT(seen.signo, SIGTERM);
+			CHECK(is_gone(seen.pid));
+		}
+	}
+	teardown();
+}
+
 /* --- the gate --- */
 
 #define MARK "echo ran >$T/marker"
@@ -335,6 +395,7 @@ CHECK_MAIN(
     RUN(leaves_no_descendant_when_it_exits);
     RUN(failed_execs_are_told_and_leave_no_status);
     RUN(an_earlier_status_is_forgotten);
+    RUN(what_it_may_not_signal_is_left_to_the_kill_program);
     RUN(one_directory_holds_one_agent);
     RUN(a_held_child_runs_when_released);
     RUN(a_child_that_is_never_released_never_runs);

@@ -18,6 +18,14 @@ function launch.privileged(ctx, words) end
 ---@return string[]
 function launch.env_words(env, lead) end
 
+---argv of the program that may signal what the launcher started as root; nil when none is needed
+---Fails with ProgramNotFound, ProgramNotTrusted, BadSetting.
+---@param ctx colibri.Ctx
+---@param backend string
+---@return string[]?
+---@return colibri.Error? err
+function launch.kill_words(ctx, backend) end
+
 ---argv that sets the environment inside the jail by env(1)
 ---Fails with BadParameter.
 ---@param argv string[]
