@@ -75,10 +75,15 @@ end)
 t.test("the daemon may go and come back meanwhile", function()
   local d <close> = scratch.daemon {}
   local p = start(d, "while [ ! -e " .. d.dir .. "/go ]; do sleep 0.05; done; exit 6")
-  -- Then the reply of the spawn is out, too.
-  t.eventually(function() return d:call("list-agents")[1].status == "running" end)
+  -- The audit row is the last thing before the reply; one turn later that is out.
+  t.eventually(function()
+    local last = d:call("audit")[1]
+    return last and last.command == "spawn-local"
+  end)
+  t.ok(d:call("status"))
   d:crash()
   t.ok(d:start())
   d:tree { go = "" }
-  t.eq(p:wait().code, 6)
+  local r = p:wait()
+  t.eq(r.code, 6, r.stderr)
 end)
