@@ -39,7 +39,8 @@ local function case(can, name, fn)
 end
 
 local function daemon(backend)
-  local d = scratch.daemon { backend = backend, env = { TZ_PROBE = "there", BW_PASSWORD = "secret" }, start = false,
+  local d = scratch.daemon { backend = backend, flags = { "--jail-priv-mode", "none" },
+    env = { TZ_PROBE = "there", BW_PASSWORD = "secret" }, start = false,
     files = { ["jails/j1/root/work/"] = true, ["jails/j1/root/proc/"] = true, ["jails/j1/root/dev/"] = true,
       ["jails/j1/root/tmp/"] = true, ["bin/"] = true } }
   d:furnish "jails/j1/root"
