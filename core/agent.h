@@ -46,7 +46,7 @@
  *	'E' event: one JSONL line of stdout that starts with '{' (at most 64 KiB);
  *	    {"type":"colibri_ready"} for the first line on descriptor 3
  *	'D' dropped: "<count>" events were not forwarded, this daemon being slow
- *	    or away
+ *	    or away, or the line too long
  *	'A' answer to 'I': "<number> <errno or 0> <bytes not yet taken>": ENOTSUP
  *	    (no pipe), EPIPE (closed), EAGAIN (too much waits): nothing of it
  *	    will be delivered. 0: all of it will, in order

@@ -2,7 +2,7 @@
  * shim_lines.c - find events in the agent's stdout; see shim_priv.h.
  *
  * A line that starts with '{' is an event. One that is too long is not: it is
- * in the log all the same.
+ * in the log all the same, and counts as dropped.
  */
 #include <errno.h>
 #include <string.h>
@@ -18,6 +18,7 @@ lines_keep(struct shim_lines *s, const char *data, size_t len)
 		return;
 	if ((s->len == 0 && data[0] != '{') || len > sizeof(s->line) - s->len) {
 		s->skip = true;
+		s->too_long = s->len > 0 || data[0] == '{';
 		s->len = 0;
 		return;
 	}
@@ -32,6 +33,9 @@ shim_lines_end(struct shim_lines *s, struct shim_link *l)
 		s->len--;
 	if (s->len > 0)
 		shim_link_send(l, 'E', s->line, s->len);
+	if (s->too_long)
+		l->dropped++;
+	s->too_long = false;
 	s->len = 0;
 	s->skip = false;
 }

@@ -213,6 +213,7 @@ struct shim_lines {
 	char line[SHIM_LINE_MAX];
 	size_t len;
 	bool skip;			/* until the next newline */
+	bool too_long;			/* and it would have been an event */
 };
 
 /* Find the lines that start with '{' and send each as an event. */

@@ -123,6 +123,15 @@ function M.adopt(ctx)
   return restart.resume(ctx)
 end
 
+--- What an agent that has ended used, with all its descendants, as its shim wrote it.
+-- @return { user_usec, sys_usec, max_rss_kb } | nil when that is not known any more
+function M.used(agent_id)
+  local found = core_agent.find(store.dir(agent_id))
+  if found and found.found == "exited" then
+    return { user_usec = found.user_usec, sys_usec = found.sys_usec, max_rss_kb = found.max_rss_kb }
+  end
+end
+
 -- May the directory of this agent be removed, and when did the agent end?
 local function ended_at(ctx, agent_id)
   if live[agent_id] then

@@ -50,6 +50,7 @@ function M.with_live(row)
   if (row.status == "running" or row.status == "starting") and known then
     row.state, row.last_event, row.last_event_at = known.state, known.last_event, known.last_event_at
     row.adopted, row.foreign = known.adopted, known.foreign
+    row.events_dropped, row.events_malformed = known.events_dropped, known.events_malformed
     row.ready = row.ready_at ~= nil
     row.stalled = is_stalled(row)
   end

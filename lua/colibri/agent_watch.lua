@@ -31,10 +31,24 @@ local function keep_usage(ctx, id, known)
   end
 end
 
+-- Lines that look like events and never became any: `dropped` by the shim (too
+-- long, or we were slow or away), `malformed` (no JSON, no UTF-8). All are in the log.
+local function lost_events(id, known, why, n)
+  local field = "events_" .. why
+  if not known[field] then
+    log.warn("agent", "events of an agent are lost; they are in its log", { agent = id, why = why })
+  end
+  known[field] = (known[field] or 0) + n
+  events.emit("agent", { agent_id = id, status = "running", state = known.state, data = { [why] = n } })
+end
+
 -- A line of an agent's stdout that looks like an event.
 local function take_event(ctx, gen, id, line)
   local known = live[id]
   local event = json.decode(line)
+  if event == nil then
+    lost_events(id, known, "malformed", 1)
+  end
   if type(event) ~= "table" or type(event.type) ~= "string" then
     return
   end
@@ -79,6 +93,9 @@ end
 function M.supervise(ctx, gen)
   while true do
     local report = core_agent.next_event()
+    if report.dropped and live[report.id] then
+      lost_events(report.id, live[report.id], "dropped", report.dropped)
+    end
     if report.type ~= "event" then
       take_end(ctx, report)
     elseif live[report.id] then

@@ -3,6 +3,7 @@
 -- Spawned by agent_spawn.lua, watched by agent_watch.lua, started again by
 -- agent_restart.lua; what is known of them is in agent_store.lua.
 
+local agent_adopt = require "colibri.agent_adopt"
 local agent_input = require "colibri.agent_input"
 local agent_logs = require "colibri.agent_logs"
 local agent_spawn = require "colibri.agent_spawn"
@@ -41,7 +42,7 @@ function Agents:get(agent_id, more)
   with_live(row)
   if more then
     row.limits, row.cwd, row.user = spec.limits, spec.cwd, spec.user
-    row.used = row.status == "running" and limits.use(row) or nil
+    row.used = row.status == "running" and limits.use(row) or row.ended_at and agent_adopt.used(agent_id) or nil
   end
   return row
 end

@@ -139,6 +139,20 @@ t.test("watch: states, output, changes, one agent's own", function()
   t.eventually(function() return d:call("status", { full = true }).server.streams == 0 end)
 end)
 
+t.test("lines that are no events: kept in the log, counted, never fatal", function()
+  local d <close> = scratch.daemon { log_level = "warn" }
+  local a = spawn(d, [[printf '{"type":"\377"}\n{"type":\n'; printf '{"type":"x","long":"'
+    head -c 70000 /dev/zero | tr '\0' x; printf '"}\n{"type":"turn_start"}\n'; exec sleep 1000]])
+  t.eventually(function() return d:call("get-agent", { agent_id = a.agent_id }).state == "working" end, 30)
+  local row = d:call("get-agent", { agent_id = a.agent_id })
+  t.eq({ row.status, row.events_malformed, row.events_dropped }, { "running", 2, 1 })
+  local conn <close> = d:connect()
+  local _, reply = stream(conn, { cmd = "logs", agent_id = a.agent_id })
+  t.ok(reply.data.position > 70000)
+  t.ok(d:call("stop-agent", { agent_id = a.agent_id }))
+  t.ok(d:call("get-agent", { agent_id = a.agent_id }).used.max_rss_kb > 0)
+end)
+
 t.test("a reader that stalls costs little, and is told what it missed", function()
   local d <close> = scratch.daemon { log_level = "warn" }
   local conn <close> = d:connect()

@@ -83,6 +83,7 @@ TEST(only_lines_that_look_like_events_are_forwarded)
 	    (struct agent_spec){ 0 }, &seen);
 	UNTIL(seen_end(&seen));
 	CHECK_INT(seen.events, 3);
+	CHECK_INT(seen.dropped, 1);		/* the long one */
 	CHECK_STR(seen.first, "{\"b\":2}");
 	CHECK_STR(seen.last, "{\"e\":5}");
 	snprintf(seen.text, sizeof(seen.text), "%s/" OUT, dir);
@@ -101,6 +102,7 @@ TEST(an_event_of_the_greatest_size_passes)
 	    (struct agent_spec){ 0 }, &seen);
 	UNTIL(seen_end(&seen));
 	CHECK_INT(seen.events, 1);
+	CHECK_INT(seen.dropped, 1);
 	CHECK_INT(seen.longest, 65536);
 	teardown();
 }
