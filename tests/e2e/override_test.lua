@@ -219,3 +219,21 @@ t.test("self_check runs before the swap, with fakes; every failure is told and t
   t.eq(d:call("fine").v, 1)
   t.eq(d:call("status").generation, 1)
 end)
+
+t.test("a suspension is an event that watch shows", function()
+  local d <close> = daemon({ ["site/commands/probe.lua"] = PROBE, ["site/hooks/authorize/zz.lua"] = flaky("on_error = 'warn', ") },
+    { "--hook-failures", "2" })
+  local conn <close> = assert(d:connect())
+  t.ok(conn:stream { cmd = "watch" })
+  t.eventually(function() return d:call("status", { full = true }).server.streams == 1 end)
+  for _ = 1, 3 do
+    t.ok(d:call("probe", { fail = true }))
+  end
+  local event, e
+  repeat
+    event, e = conn:next(20)
+  until not event or event.event == "hook_suspended"
+  t.ok(event, e)
+  event = event or {}
+  t.eq({ event.hook, event.failures, event.code, event.where }, { "authorize/zz", 2, "ScriptError", "site/hooks/authorize/zz.lua:2" })
+end)
