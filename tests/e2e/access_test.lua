@@ -158,3 +158,31 @@ end }]] } }
   d.conn:close()
   d.conn = nil
 end)
+
+-- A hook that looks at the parameters, in a site directory.
+local function no_all(remember)
+  return { ["site/hooks/authorize/no_all.lua"] = ([[
+return { api = 1, summary = "x", remember = %s, run = function(_, event)
+  if event.args.all then return false, { code = "NotAll", message = "not all" } end
+end }]]):format(remember) }
+end
+
+t.test("a yes holds for the connection only if every hook of authorize says remember", function()
+  local d <close> = scratch.daemon { files = no_all("nil") }
+  for _ = 1, 2 do
+    t.ok(d:call("list-tenants"))
+    t.err("NotAll", d:call("list-tenants", { all = true }))
+  end
+  d:tree(no_all("true"))
+  t.ok(d:call("reload"))
+  t.err("NotAll", d:call("list-tenants", { all = true })) -- a no is asked for again
+  t.ok(d:call("list-tenants"))
+  t.ok(d:call("list-tenants", { all = true }), "remembered for this command")
+  t.err("NotAll", d:call("list-agents", { all = true })) -- not for another one
+  local other = d:connect()
+  t.eq(other:request({ cmd = "list-tenants", all = true }).ok, false, "nor on another connection")
+  other:close()
+  d:tree(no_all("nil"))
+  t.ok(d:call("reload"))
+  t.err("NotAll", d:call("list-tenants", { all = true })) -- a reload forgets
+end)
