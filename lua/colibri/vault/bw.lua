@@ -338,7 +338,7 @@ function Session:close(last)
       if self.vault then
         self.vault:close()
       end
-      if logout(self) and not last then
+      if logout(self) and not last and self.server then
         look_back(self)
       end
     end)
@@ -421,7 +421,7 @@ local function open(ctx)
   local ok
   ok, e = start(s, credentials)
   if not ok then
-    s:close()
+    s:close(true) -- somebody waits for the error
     return nil, e
   end
   undo.session = nil
