@@ -5,7 +5,7 @@
 # what colibri adds.
 # shellcheck source=tests/bench/common.sh
 . "$(dirname "$0")/common.sh"
-TENANTS=${TENANTS:-50}
+TENANTS=${TENANTS:-50}		# at least 10
 cache=${COLIBRI_BW_DIR:-$top/build/bw}
 ROUNDS=${VAULT_ROUNDS:-3}
 control="node $top/tests/vault-server/ctl.js"
@@ -140,6 +140,7 @@ real() {
 	mkfifo "$scratch/in"
 	node tests/vault-server/server.js --seed "$scratch/seed.json" \
 	    --dir "$scratch/server" <"$scratch/in" >"$scratch/out" &
+	pids="$pids $!"		# it would wait for the end of our stdin, we for its
 	exec 9>"$scratch/in"
 	tries=0
 	until [ -s "$scratch/out" ] || [ $tries -ge 1500 ]; do
