@@ -83,6 +83,7 @@ return {
   {
     key = "agents", title = "Agents and jails",
     { "AgentNotFound", "no agent has this id", "`colibri list-agents --all`" },
+    { "AgentAmbiguous", "several agents' ids begin like this", "name more of the id" },
     { "AgentNotRunning", "it has ended", "nothing" },
     { "AgentBusy", "it is being started, or runs already", "`colibri get-agent`; try again" },
     { "AgentNotRestartable", "an earlier version started it and did not write down how", "spawn it anew" },

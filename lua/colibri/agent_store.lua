@@ -5,6 +5,7 @@
 -- begins it anew.
 
 local clock = require "core.clock"
+local err = require "colibri.err"
 local sys = require "core.sys"
 local task = require "core.task"
 local usage = require "colibri.agent_usage"
@@ -35,6 +36,30 @@ end
 --- The directory of an agent, on the host.
 function M.dir(agent_id)
   return sys.conf.state_dir .. "/agents/" .. agent_id
+end
+
+local WHOLE = 36 -- letters of an id
+local SHORTEST = 4 -- beginning of one that may stand for it
+
+--- The id that is meant by an id or by the beginning of one, as a table on a
+-- terminal shows it.
+-- @return string | nil, err(AgentNotFound, AgentAmbiguous)
+function M.resolve(ctx, id)
+  if #id >= WHOLE then
+    return id
+  end
+  local rows, e = {}, nil
+  if #id >= SHORTEST then
+    rows, e = ctx.db:all("SELECT agent_id FROM agents WHERE substr(agent_id, 1, ?) = ? LIMIT 2", #id, id)
+  end
+  if not rows then
+    return nil, e
+  elseif #rows == 0 then
+    return nil, err.new("AgentNotFound", "no agent '%s'", id)
+  elseif #rows > 1 then
+    return nil, err.new("AgentAmbiguous", "several agents begin with '%s'; name more of the id", id)
+  end
+  return rows[1].agent_id
 end
 
 -- Nothing was heard of it for so long that somebody should look.

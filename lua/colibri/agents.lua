@@ -29,13 +29,25 @@ function M.bind(ctx)
   return setmetatable({ ctx = ctx }, Agents)
 end
 
---- One agent.
+-- The whole id of the agent that a change is about; the audit log is told.
+local function subject(self, agent_id, detail)
+  local id, e = store.resolve(self.ctx, agent_id)
+  self.ctx.audit:subject(id or agent_id, detail)
+  return id, e
+end
+
+--- One agent, by its id or the beginning of it (agent_store.resolve).
 -- @param more boolean|nil: with its limits and what it uses
 -- @return row | nil, err(AgentNotFound)
 function Agents:get(agent_id, more)
-  local row, e = self.ctx.db:one("SELECT spec, " .. COLUMNS .. " FROM agents WHERE agent_id = ?", agent_id)
+  local id, e = store.resolve(self.ctx, agent_id)
+  if not id then
+    return nil, e
+  end
+  local row
+  row, e = self.ctx.db:one("SELECT spec, " .. COLUMNS .. " FROM agents WHERE agent_id = ?", id)
   if not row then
-    return nil, e or err.new("AgentNotFound", "no agent '%s'", agent_id)
+    return nil, e or err.new("AgentNotFound", "no agent '%s'", id)
   end
   local spec = row.spec and json.decode(row.spec) or {}
   row.spec = nil
@@ -93,14 +105,18 @@ end
 -- stopped first. Waits as spawn does.
 -- @return what a spawn replies | nil, err(AgentNotFound, AgentBusy, AgentNotRestartable, ...)
 function Agents:restart(agent_id, grace)
-  self.ctx.audit:subject(agent_id)
-  if live[agent_id] then
-    local row, e = self:stop(agent_id, grace)
+  local id, e = subject(self, agent_id)
+  if not id then
+    return nil, e
+  end
+  if live[id] then
+    local row
+    row, e = self:stop(id, grace)
     if not row and e.code ~= "AgentNotRunning" then
       return nil, e
     end
   end
-  return restart.restart(self.ctx, agent_id)
+  return restart.restart(self.ctx, id)
 end
 
 --- Wait until an agent is ready, or has ended for good.
@@ -108,7 +124,11 @@ end
 -- @param seconds number|nil: at most
 -- @return row | nil, err(AgentNotFound, AgentEnded, DeadlineExceeded)
 function Agents:wait(agent_id, what, seconds)
-  return agent_wait.until_it(self, agent_id, what, seconds)
+  local id, e = store.resolve(self.ctx, agent_id)
+  if not id then
+    return nil, e
+  end
+  return agent_wait.until_it(self, id, what, seconds)
 end
 
 --- Send what an agent wrote to the peer. Waits.
@@ -119,6 +139,7 @@ function Agents:logs(args)
   if not row then
     return nil, e
   end
+  args.agent_id = row.agent_id
   local stream
   stream, e = self.ctx.stream()
   if not stream then
@@ -131,7 +152,7 @@ end
 -- @param agent_id string|nil: only what is about this agent
 -- @return nil, err(AgentNotFound, Disconnected)
 function Agents:watch(agent_id)
-  local row, e = true, nil
+  local row, e = {}, nil
   if agent_id then
     row, e = self:get(agent_id)
   end
@@ -142,14 +163,17 @@ function Agents:watch(agent_id)
   if not stream then
     return nil, e
   end
-  return events.watch(stream, agent_id)
+  return events.watch(stream, row.agent_id)
 end
 
 --- Send text to an agent that reads its stdin, as its provider puts it. Waits.
 -- @return { agent_id, bytes, waiting } | nil, err(AgentNotFound, AgentNotRunning, AgentNoInput, AgentNotReading)
 function Agents:send(agent_id, text)
-  self.ctx.audit:subject(agent_id, { bytes = #text })
-  return agent_input.send(self, agent_id, text)
+  local id, e = subject(self, agent_id, { bytes = #text })
+  if not id then
+    return nil, e
+  end
+  return agent_input.send(self, id, text)
 end
 
 --- Stop an agent: TERM to its processes, KILL after the grace. Waits until
@@ -163,8 +187,11 @@ function Agents:stop(agent_id, options)
     end
     options = { grace = options }
   end
-  self.ctx.audit:subject(agent_id)
-  return agent_stop.one(self, agent_id, options)
+  local id, e = subject(self, agent_id)
+  if not id then
+    return nil, e
+  end
+  return agent_stop.one(self, id, options)
 end
 
 --- Stop all agents. Waits.

@@ -3,7 +3,7 @@ return {
   summary = "show one agent",
   access = "read",
   params = {
-    { "agent_id", "name", positional = true, required = true, help = "the agent" },
+    { "agent_id", "name", positional = true, required = true, help = "the agent: its id or the beginning of it" },
   },
   columns = { "agent_id", "status", "state", "pid", "provider", "model", "session_id", "jail_name", "jail_root_path",
     "provision" },

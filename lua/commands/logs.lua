@@ -4,7 +4,7 @@ return {
   access = "read",
   stream = true,
   params = {
-    { "agent_id", "name", positional = true, required = true, help = "the agent" },
+    { "agent_id", "name", positional = true, required = true, help = "the agent: its id or the beginning of it" },
     { "follow", "boolean", short = "f", help = "go on as it writes, until it has ended" },
     { "since", "integer", min = 0, metavar = "TIME", help = "only what came at or after this time, in UNIX seconds" },
     { "tail", "integer", min = 0, metavar = "LINES", help = "only the last lines" },

@@ -6,7 +6,7 @@ return {
   access = "change",
   timeout = spawn.TIMEOUT,
   params = {
-    { "agent_id", "name", positional = true, required = true, help = "the agent" },
+    { "agent_id", "name", positional = true, required = true, help = "the agent: its id or the beginning of it" },
     { "grace", "number", min = 0, max = 60, metavar = "SECONDS", help = "time between TERM and KILL; default 5" },
   },
   columns = spawn.columns(),

@@ -5,7 +5,7 @@ return {
   aliases = { "stop" },
   timeout = 120,
   params = {
-    { "agent_id", "name", positional = true, help = "the agent" },
+    { "agent_id", "name", positional = true, help = "the agent: its id or the beginning of it" },
     { "all", "boolean", help = "all agents instead" },
     { "grace", "number", min = 0, max = 60, metavar = "SECONDS", help = "time between the signal and KILL; default 5" },
     { "signal", "enum", values = { "TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "KILL" }, default = "TERM",

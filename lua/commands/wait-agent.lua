@@ -6,7 +6,7 @@ return {
   access = "read",
   timeout = 86400,
   params = {
-    { "agent_id", "name", positional = true, required = true, help = "the agent" },
+    { "agent_id", "name", positional = true, required = true, help = "the agent: its id or the beginning of it" },
     { "for", "enum", values = { "exit", "ready" }, default = "exit", help = "what to wait for" },
     { "timeout", "number", min = 0.1, max = 86000, metavar = "SECONDS", help = "wait no longer than this" },
   },
