@@ -3,9 +3,11 @@ return {
   title = "Tasks",
   about = [[
 A request, a hook's run, a step is one task: a coroutine that other tasks run beside while
-it waits. It can wait anywhere but in callbacks of `table.sort` and `string.gsub`, in the
+it waits. It can wait anywhere, callbacks of `table.sort` and `string.gsub` included, but not in
+a metamethod that a C function calls (`__tostring`), in the
 function given to `ctx.db:write`, and while a file loads: there the call raises `cannot wait
-here`. Children end with their parent.]],
+here`. Children end with their parent, and those of a script use up its
+budgets.]],
   names = {
     task = { binding = "core.task", ctx = true, about = "sleep, children, deadlines" },
     Task = { class = "colibri.task", about = "a child task" },
