@@ -130,13 +130,18 @@ UNIT	= $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c)
 
 unit: $(UNIT)
 
+# The longest first, so that none of them runs alone at the end.
+LONGEST	= $(wildcard tests/e2e/vault_*_test.*) $(wildcard tests/check/gc_test.* \
+	tests/check/fuzz_test.* tests/e2e/limits_test.* tests/e2e/chaos_test.*)
+TESTS	= $(UNIT) $(wildcard tests/lua/*_test.lua \
+	docs/examples/site/tests/*_test.lua tests/e2e/*_test.* \
+	tests/check/*_test.*)
+
 # prove says how many ran; JOBS tests run at a time.
 JOBS	?= 2
 check: all unit
 	BUILD=$(abspath $(BUILD)) prove --jobs $(JOBS) --exec tests/exec.sh \
-		$(UNIT) $(wildcard tests/lua/*_test.lua) \
-		$(wildcard docs/examples/site/tests/*_test.lua) \
-		$(wildcard tests/e2e/*_test.*) $(wildcard tests/check/*_test.*)
+		$(LONGEST) $(filter-out $(LONGEST),$(TESTS))
 
 # The same programs under AddressSanitizer and UndefinedBehaviorSanitizer.
 check-asan:
