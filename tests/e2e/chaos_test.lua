@@ -91,7 +91,7 @@ t.test("chaos, seed " .. SEED, function()
   math.randomseed(SEED)
   local d <close> = scratch.daemon { log_level = "warn", flags = { "--log-size", "65536" } }
   local ids, random, deeds = {}, math.random, 0
-  spawn(d, ids, random)
+  ids[1] = t.ok(d:call("spawn-agent", { provider = "local", model = "/bin/sh", arg = { "-c", SCRIPTS[1] } })).agent_id
   t.ok(left_over(d) ~= "", "what runs is seen")
   local limit = clock.monotonic() + SECONDS
   while clock.monotonic() < limit do
