@@ -303,7 +303,7 @@ task_run(struct task *t)
 	ts->running = NULL;
 	task_slice_end(ts, t, status == LUA_YIELD);
 	if (status == LUA_YIELD) {
-		bool paused = t->paused;
+		bool paused = t->paused || t->kill != NULL;
 
 		t->state = TASK_WAITING;
 		if (t->kill != NULL)
@@ -316,11 +316,12 @@ task_run(struct task *t)
 	}
 	if (status == LUA_OK && t->kill == NULL && !t->failed) {
 		task_finish_ok(t, nres);
-	} else {
-		task_drop_op(t);
-		task_finish_err(t);
+		return false;
 	}
-	return false;
+	/* Its end may have taken long: memory that is refused is collected. */
+	task_drop_op(t);
+	task_finish_err(t);
+	return true;
 }
 
 /* LOOP_TASKS: run what is ready, a while. */
