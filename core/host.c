@@ -274,11 +274,16 @@ colibri_start(struct colibri *h, const char *module, int argc, char **argv,
 	lua_State *L = vm_lua(h->vm);
 	struct err e = ERR_INIT;
 	char text[600];
+	int rc;
 
 	*s = (struct started){ h, cb, arg };
 	lua_pushcfunction(L, host_start);
 	lua_pushlightuserdata(L, &call);
-	if (vm_call(L, 1, 0, &e) == 0)
+	/* Modules that are loaded leave next to nothing to collect. */
+	lua_gc(L, LUA_GCSTOP, 0);
+	rc = vm_call(L, 1, 0, &e);
+	lua_gc(L, LUA_GCRESTART, 0);
+	if (rc == 0)
 		return 0;
 	snprintf(text, sizeof(text), "%s: %s", e.code, e.text);
 	lua_pop(L, 1);

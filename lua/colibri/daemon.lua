@@ -5,26 +5,27 @@ local agent_adopt = require "colibri.agent_adopt"
 local agent_restart = require "colibri.agent_restart"
 local agents = require "colibri.agents"
 local clock = require "core.clock"
-local console = require "colibri.console"
 local context = require "colibri.context"
 local dispatch = require "colibri.dispatch"
 local ephemeral = require "colibri.ephemeral"
 local err = require "colibri.err"
 local events = require "colibri.events"
-local explain = require "colibri.explain"
 local fs = require "core.fs"
 local hooks = require "colibri.hooks"
 local json = require "core.json"
+local lazy = require "colibri.lazy"
 local log = require "colibri.log"
 local provision = require "colibri.provision"
 local refresh = require "colibri.refresh"
-local script_extract = require "colibri.script_extract"
 local scripts = require "colibri.scripts"
 local server = require "core.server"
 local store = require "colibri.store"
 local sys = require "core.sys"
 local task = require "core.task"
 local vaults = require "colibri.vaults"
+
+local console, explain = lazy "colibri.console", lazy "colibri.explain"
+local script_extract = lazy "colibri.script_extract"
 
 local M = {}
 
@@ -135,7 +136,8 @@ local function start()
   end
   local vault = vaults.new { gen = scripts.current, ctx = context.internal(scripts.current(), "vault") }
   local started = clock.now()
-  local host = { reload = M.reload, describe = scripts.describe, explain = explain.run, console = console.eval,
+  local host = { reload = M.reload, describe = scripts.describe, explain = function(...) return explain.run(...) end,
+    console = function(...) return console.eval(...) end,
     started = started, count_agents = agents.count, vault = vault }
   host.extract = function(ctx, name) return script_extract.extract(ctx, name, scripts.stock) end
   host.hook_state, host.troubled_hooks = hooks.state, hooks.troubled

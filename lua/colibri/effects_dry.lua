@@ -11,12 +11,12 @@ local agent_store = require "colibri.agent_store"
 local audit = require "colibri.audit"
 local core_fs = require "core.fs"
 local core_task = require "core.task"
-local dry_files = require "colibri.dry_files"
-local dry_programs = require "colibri.dry_programs"
-local dry_store = require "colibri.dry_store"
 local json = require "core.json"
-local modules = require "colibri.modules"
+local lazy = require "colibri.lazy"
 local sandbox = require "colibri.sandbox"
+
+local dry_files, dry_programs = lazy "colibri.dry_files", lazy "colibri.dry_programs"
+local dry_store, modules = lazy "colibri.dry_store", lazy "colibri.modules"
 
 local M = {}
 

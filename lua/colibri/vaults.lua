@@ -6,11 +6,6 @@
 -- for COLIBRI_VAULT_IDLE seconds. A requester that gives up leaves the session
 -- alone. Adapters are scripts (vault/NAME.lua) and get no more than `ctx` here.
 
-local bw_calls = require "colibri.bw_calls"
-local bw_cli = require "colibri.bw_cli"
-local bw_items = require "colibri.bw_items"
-local bw_listing = require "colibri.bw_listing"
-local bw_serve = require "colibri.bw_serve"
 local checked = require "colibri.checked"
 local clock = require "core.clock"
 local core_bw = require "core.bw"
@@ -32,8 +27,11 @@ local BACK_OFF, BACK_OFF_MAX, JITTER = 60, 960, 0.25
 local ABOUT_CONTENT = { CollectionNotFound = true, CollectionAmbiguous = true, CollectionEmpty = true,
   ItemAmbiguous = true, InvalidKey = true, InvalidNote = true, InvalidValue = true }
 
--- ctx.bw: core.bw and the library around it, in one table.
+-- ctx.bw: core.bw and the library around it, in one table; read when an adapter
+-- asks for it.
 local function bw_tools()
+  local bw_calls, bw_cli, bw_items = require "colibri.bw_calls", require "colibri.bw_cli", require "colibri.bw_items"
+  local bw_listing, bw_serve = require "colibri.bw_listing", require "colibri.bw_serve"
   local tools = { cli = bw_cli.new, serve = bw_serve.start, calls = bw_calls.new, fail = bw_cli.fail,
     listing = bw_listing.new, find_collection = bw_items.find_collection, pairs = bw_items.pairs }
   for name, fn in pairs(core_bw) do
@@ -282,7 +280,14 @@ end
 --   idle: default conf.vault_idle, else 0; clock: default core.clock
 function M.new(opts)
   local ctx = opts.ctx
-  local adapter_ctx = setmetatable({ bw = bw_tools(), log = log.topic("vault") }, { __index = ctx })
+  local adapter_ctx = setmetatable({ log = log.topic("vault") }, { __index = function(t, key)
+    if key ~= "bw" then
+      return ctx[key]
+    end
+    local tools = bw_tools()
+    rawset(t, "bw", tools)
+    return tools
+  end })
   return setmetatable({ gen = opts.gen, ctx = ctx, adapter_ctx = adapter_ctx,
     idle = opts.idle or tonumber(ctx.conf.vault_idle) or 0, clock = opts.clock or clock,
     holds = 0, pending = {}, wakeup = task.waiter(), token = { true }, not_before = -math.huge, sessions = 0 }, Vaults)
