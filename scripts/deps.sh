@@ -52,6 +52,7 @@ list_debian() {
 		cmd:shellcheck shellcheck
 		cmd:sqlite3 sqlite3
 		cmd:strace strace
+		cmd:gdb gdb
 		cmd:ps procps
 		cmd:unshare util-linux
 		cmd:node nodejs

@@ -63,7 +63,7 @@ function M.new(ctx, args)
     return nil, e
   end
   local spawn = { agent_id = sys.uuid(), run = 1, provider = args.provider, model = args.model,
-    session_id = args.session_id, system_prompt = args.system_prompt, args = args.arg or {},
+    session_id = args.session_id, system_prompt = args.system_prompt, args = args.arg or json.array {},
     jail_name = args.jail_name, jail_root = args.jail_root, provision = args.provision,
     restart = args.restart or "never", restart_options = restart_options(args), ready = rule,
     cwd = args.cwd, user = args.user, env_names = args.env, limits = args.limit,
