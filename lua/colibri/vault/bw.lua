@@ -243,6 +243,7 @@ local function login(s, credentials)
   end
   s.synced, s.full_sync = asked, asked
   s.same_clock = s.vault.is_serve and is_same_clock(s, st)
+  s.ctx.log.debug("bw: may a sync be left to the server's time of the last change", { clocks_agree = s.same_clock })
   return true
 end
 
