@@ -54,7 +54,7 @@ function Agents:get(agent_id, more)
   with_live(row)
   if more then
     row.limits, row.cwd, row.user = spec.limits, spec.cwd, spec.user
-    row.used = row.status == "running" and limits.use(row) or row.ended_at and agent_adopt.used(agent_id) or nil
+    row.used = row.status == "running" and limits.use(row) or row.ended_at and agent_adopt.used(id) or nil
   end
   return row
 end

@@ -43,4 +43,6 @@ t.test("a running one is stopped by it, its log shown", function()
   t.eq(d:call("logs", { agent_id = id:sub(1, 8) }).agent_id, id)
   t.eq(d:call("stop-agent", { agent_id = id:sub(1, 8), grace = 5 }).agent_id, id)
   t.eq(d:call("audit")[1].subject, id)
+  local used = t.eventually(function() return d:call("get-agent", { agent_id = id }).used end) -- its shim is gone
+  t.eq(d:call("get-agent", { agent_id = id:sub(1, 8) }).used, used, "what it used, too")
 end)
