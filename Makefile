@@ -118,7 +118,7 @@ $(SHLIB): $(LIB_OBJ) core/libcolibri.map
 # --- unit tests: each links only what its first line names, so a layering
 # --- mistake does not link: /* links: fs err mem */
 # Objects first, by this make: two that write one object at a time break it.
-$(BUILD)/unit/%_test: tests/unit/%_test.c tests/unit/check.h Makefile | $(LIB_OBJ) $(SHIM_OBJ)
+$(BUILD)/unit/%_test: tests/unit/%_test.c $(wildcard tests/unit/*.h) Makefile $(LIB_OBJ) $(SHIM_OBJ)
 	@mkdir -p $(@D)
 	$(MAKE) --no-print-directory BUILD=$(BUILD) SAN=$(SAN) \
 		$$(sed -n '1s,.*links: *\(.*\) \*/,\1,p' $< | tr ' ' '\n' | sed 's,.*,$(BUILD)/obj/&.o,')
