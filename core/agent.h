@@ -26,7 +26,7 @@
  *
  * daemon -> shim
  *	'S' spec: NUL-terminated words "key=value": protocol, dir, cwd, gate
- *	    (0|1), stdin (0|1: a pipe for 'I'), grace, log_size, log_keep, exe
+ *	    (0; 1: in front of exec; jail: see below), stdin (0|1: a pipe for 'I'), grace, log_size, log_keep, exe
  *	    (what to exec), argv words "arg=...", environment words "env=...",
  *	    words "kill=..." of a program that may signal what the shim may
  *	    not, behind which "-<signal> <pid>..." is put, words "limit=..."
@@ -40,7 +40,8 @@
  * shim -> daemon
  *	'V' hello: NUL-terminated words: protocol, shim (pid), stdin (0|1).
  *	    First record
- *	'H' held: "<pid>" (gate only: forked, waiting before exec)
+ *	'H' held: "<pid>" (gate only: forked, and not to run before 'G')
+ *	'J' inside: "" (gate=jail only: it waits inside its jail)
  *	'P' started: "<pid>" (exec succeeded); again on each new link
  *	'F' failed: "<errno> <text>"; the shim then ends
  *	'E' event: one JSONL line of stdout that starts with '{' (at most 64 KiB);
@@ -53,6 +54,11 @@
  *	'X' ended: "<exit code or -1> <signal or 0>" and the further words of
  *	    <dir>/exit; all descendants are gone. A held child that is stopped
  *	    ends so too, but leaves no <dir>/exit
+ *
+ * With gate=1 the child waits in front of its exec. With gate=jail argv makes it
+ * wait: what it runs inside the jail prints the line "colibri: inside" on stdout,
+ * which is not logged, and goes on when it reads the line "go" from stdin; at the
+ * end of stdin it ends. Without stdin=1 that is all there is to read.
  *
  * When the daemon's end closes, a held child is killed and never runs; an
  * agent that runs goes on, and of its events the newest are kept for the next
@@ -89,6 +95,7 @@ struct agent_end {
 
 enum agent_report {
 	AGENT_HELD,	/* pid */
+	AGENT_INSIDE_JAIL,	/* held, and there */
 	AGENT_STARTED,	/* pid; again after agent_attach() */
 	AGENT_FAILED,	/* code = errno, text */
 	AGENT_EVENT,	/* text, len: one JSON line, not yet checked */
@@ -110,6 +117,12 @@ struct agent_msg {
 /* After FAILED, ENDED or LOST nothing more comes. */
 typedef void agent_cb(struct agent *a, const struct agent_msg *msg, void *arg);
 
+enum agent_gate {
+	AGENT_GATE_NONE,
+	AGENT_GATE_EXEC,	/* held in front of exec */
+	AGENT_GATE_JAIL,	/* argv waits inside the jail; see above */
+};
+
 struct agent_spec {
 	const char *id;			/* names the directory: [A-Za-z0-9_-]+ */
 	const char *shim;		/* absolute path of colibri-agent-shim */
@@ -118,7 +131,7 @@ struct agent_spec {
 	const char *const *envp;
 	const char *const *kill;	/* signals what we may not; NULL: none */
 	const char *cwd;		/* NULL: "/" */
-	bool gate;
+	enum agent_gate gate;
 	bool input;			/* stdin is a pipe, not /dev/null */
 	bool ready;			/* descriptor 3: a line says: ready */
 	/* "NAME:SOFT" or "NAME:SOFT:HARD" (as core cpu data fsize memlock nofile

@@ -100,6 +100,9 @@ agent_parse(char type, const char *payload, size_t len, struct agent_msg *msg,
 		msg->what = type == 'H' ? AGENT_HELD : AGENT_STARTED;
 		msg->pid = (pid_t)v;
 		return true;
+	case 'J':
+		msg->what = AGENT_INSIDE_JAIL;
+		return true;
 	case 'D':
 	case 'F':
 		if (!parse_number(&at, 0, INT_MAX, &v))
@@ -128,7 +131,7 @@ agent_record(struct agent *a, char type, const char *payload, size_t len)
 
 	/* What a newer shim may say, and its hello, which holds nothing yet
 	 * that this daemon must know. */
-	if (type == '\0' || strchr("EHPDFAX", type) == NULL)
+	if (type == '\0' || strchr("EHJPDFAX", type) == NULL)
 		return true;
 
 	/* Events are many and are not looked into; the rest is text. */

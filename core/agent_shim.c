@@ -25,23 +25,7 @@
 
 #define LINK_FD		3
 #define SPEC_SECONDS	30.0	/* for the daemon to say what to start */
-#define LAST_SECONDS	5.0	/* for the daemon to read the end */
 #define LAST_READS	64	/* a pipe holds less, unless it is refilled */
-
-struct shim {
-	struct shim_link link;
-	struct shim_spec spec;
-	struct shim_dir dir;
-	struct shim_child child;
-	struct shim_lines lines;
-	struct shim_input input;
-	struct shim_stop stop;
-	bool held;		/* not released: it has not run anything */
-	bool exec_failed;
-	struct err exec_err;
-	int status;		/* of the agent itself */
-	bool alone;		/* no child is left */
-};
 
 static volatile sig_atomic_t got_term, got_kill, got_child;
 
@@ -131,6 +115,17 @@ shim_read_input(struct shim *sh, const char *payload, size_t len)
 }
 
 static void
+shim_release(struct shim *sh)
+{
+	shim_child_release(&sh->spec, &sh->child);
+	sh->held = sh->input.held = false;
+	sh->input.fd = sh->child.in;
+	shim_input_flush(&sh->input);
+	if (shim_runs(sh))
+		shim_say_pid(sh, 'P');
+}
+
+static void
 shim_read_record(struct shim *sh, char type, const char *payload, size_t len)
 {
 	char text[64];
@@ -139,10 +134,8 @@ shim_read_record(struct shim *sh, char type, const char *payload, size_t len)
 	text[len < sizeof(text) ? len : sizeof(text) - 1] = '\0';
 	switch (type) {
 	case 'G':
-		if (sh->held && sh->stop.phase == SHIM_RUNS) {
-			sh->held = false;
-			shim_child_release(&sh->child);
-		}
+		if (sh->held && sh->stop.phase == SHIM_RUNS)
+			shim_release(sh);
 		break;
 	case 'K':
 		shim_read_stop(sh, text);
@@ -174,6 +167,26 @@ shim_read_link(struct shim *sh)
 
 /* --- from the agent --- */
 
+static void
+shim_copy_stdout(struct shim *sh, const char *data, size_t n)
+{
+	shim_log_write(&sh->dir.out, data, n);
+	shim_lines_add(&sh->lines, data, n, &sh->link);
+}
+
+/* Until it is inside its jail, this is its launcher's. */
+static void
+shim_copy_gate(struct shim *sh, const char *data, size_t n)
+{
+	size_t len;
+
+	if (shim_gate_look(&sh->gate, data, n, &len))
+		shim_link_send(&sh->link, 'J', "", 0);
+	if (len > 0)
+		shim_copy_stdout(sh, sh->gate.seen.data, len);
+	buf_drain(&sh->gate.seen, len);
+}
+
 /* One read of its stdout (events) or stderr. Returns whether there was any. */
 static bool
 shim_copy(struct shim *sh, int *fd, bool events)
@@ -191,31 +204,13 @@ shim_copy(struct shim *sh, int *fd, bool events)
 		*fd = -1;
 		return false;
 	}
-	shim_log_write(events ? &sh->dir.out : &sh->dir.err, data, (size_t)n);
-	if (events)
-		shim_lines_add(&sh->lines, data, (size_t)n, &sh->link);
+	if (!events)
+		shim_log_write(&sh->dir.err, data, (size_t)n);
+	else if (sh->gate.waits)
+		shim_copy_gate(sh, data, (size_t)n);
+	else
+		shim_copy_stdout(sh, data, (size_t)n);
 	return true;
-}
-
-static void
-shim_send_pid(struct shim *sh, char type)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%ld", (long)sh->child.pid);
-	shim_link_send(&sh->link, type, text, strlen(text));
-}
-
-/* The first record; payload as in agent.h. */
-static void
-shim_send_hello(struct shim *sh)
-{
-	char text[96];
-	int len;
-
-	len = snprintf(text, sizeof(text), "protocol=%d%cshim=%ld%cstdin=%d",
-	    SHIM_PROTOCOL, 0, (long)getpid(), 0, sh->input.any);
-	shim_link_send_first(&sh->link, 'V', text, (size_t)len + 1);
 }
 
 /* A later daemon has connected: it learns where we are, then what has waited. */
@@ -229,19 +224,10 @@ shim_accept(struct shim *sh)
 		return;
 	shim_link_open(&sh->link, fd);
 	snprintf(pid, sizeof(pid), "%ld", (long)sh->child.pid);
-	if (sh->held || (sh->child.exec < 0 && !sh->exec_failed))
+	if (sh->held || shim_runs(sh))
 		shim_link_send_first(&sh->link, sh->held ? 'H' : 'P', pid,
 		    strlen(pid));
-	shim_send_hello(sh);
-}
-
-static void
-shim_send_failed(struct shim *sh, const struct err *e)
-{
-	char text[sizeof(e->text) + 32];
-
-	snprintf(text, sizeof(text), "%d %s", e->sys, e->text);
-	shim_link_send(&sh->link, 'F', text, strlen(text));
+	shim_say_hello(sh);
 }
 
 static void
@@ -255,7 +241,7 @@ shim_read_exec(struct shim *sh)
 	if (rc > 0)
 		sh->exec_failed = true;
 	else if (rc == 0 && !sh->held)
-		shim_send_pid(sh, 'P');
+		shim_say_pid(sh, 'P');
 	if (rc >= 0 && !sh->exec_failed && sh->spec.argv != NULL)
 		shim_spec_wipe_words(&sh->spec);
 }
@@ -326,47 +312,6 @@ shim_run(struct shim *sh, const sigset_t *mask)
 	}
 }
 
-/* Give the daemon the time to read the last records, not more. */
-static void
-shim_say_last(struct shim *sh)
-{
-	double end = shim_now() + LAST_SECONDS, left;
-	struct pollfd p = { .events = POLLOUT };
-
-	for (;;) {
-		shim_link_flush(&sh->link);
-		left = end - shim_now();
-		if (sh->link.fd < 0 || TAILQ_EMPTY(&sh->link.out) || left <= 0)
-			return;
-		p.fd = sh->link.fd;
-		poll(&p, 1, (int)(left * 1000) + 1);
-	}
-}
-
-/* One that was held did not run: no status to record. */
-static void
-shim_say_ended(struct shim *sh)
-{
-	int code = WIFEXITED(sh->status) ? WEXITSTATUS(sh->status) : -1;
-	int signo = WIFSIGNALED(sh->status) ? WTERMSIG(sh->status) : 0;
-	struct buf words = { 0 };
-	char *text, *at;
-
-	shim_stop_words(&sh->stop, sh->dir.out.lost + sh->dir.err.lost,
-	    &words);
-	buf_add(&words, "", 1);
-	text = xasprintf("code=%d\nsignal=%d\n%s", code, signo, words.data);
-	if (!sh->held)
-		shim_dir_exit(&sh->dir, text);
-	free(text);
-	text = xasprintf("%d %d\n%s", code, signo, words.data);
-	for (at = text; (at = strchr(at, '\n')) != NULL; at++)
-		*at = ' ';
-	shim_link_send(&sh->link, 'X', text, strlen(text));
-	free(text);
-	buf_free(&words);
-}
-
 /* Nobody is left. What they wrote last is still in the pipes; whoever else
  * holds their other ends is not waited for. */
 static int
@@ -380,9 +325,11 @@ shim_end(struct shim *sh)
 		;
 	shim_read_exec(sh);
 	shim_limits_end(&sh->spec);
+	if (sh->gate.seen.len > 0)
+		shim_copy_stdout(sh, sh->gate.seen.data, sh->gate.seen.len);
 	shim_lines_end(&sh->lines, &sh->link);
 	if (sh->exec_failed)
-		shim_send_failed(sh, &sh->exec_err);
+		shim_say_failed(sh, &sh->exec_err);
 	else
 		shim_say_ended(sh);
 	shim_say_last(sh);
@@ -428,12 +375,13 @@ shim_start(struct shim *sh, struct err *e)
 	sh->stop.child = &sh->child;
 	sh->stop.spec = &sh->spec;
 	sh->input.fd = sh->child.in;
-	sh->input.any = sh->child.in >= 0;
+	sh->input.any = sh->spec.input;
 	sh->held = sh->spec.gate;
+	sh->input.held = sh->gate.waits = sh->spec.inside;
 	shim_dir_info(&sh->dir, sh->child.pid);
-	shim_send_hello(sh);
+	shim_say_hello(sh);
 	if (sh->held)
-		shim_send_pid(sh, 'H');
+		shim_say_pid(sh, 'H');
 	return 0;
 }
 
@@ -482,7 +430,7 @@ main(int argc, char **argv)
 	shim_signals(&mask);
 	shim_link_init(&sh.link, LINK_FD);
 	if (shim_start(&sh, &e) != 0) {
-		shim_send_failed(&sh, &e);
+		shim_say_failed(&sh, &e);
 		shim_say_last(&sh);
 		return 1;
 	}

@@ -72,6 +72,8 @@ int
 agent_add_spec(struct secret_buf *b, const struct agent_spec *spec,
     const char *exe, double grace, struct err *e)
 {
+	static const char *const gates[] = { [AGENT_GATE_NONE] = "0",
+	    [AGENT_GATE_EXEC] = "1", [AGENT_GATE_JAIL] = "jail" };
 	struct secret_buf words = { 0 };
 	char seconds[AGENT_GRACE_TEXT];
 	const char *const *w;
@@ -81,7 +83,7 @@ agent_add_spec(struct secret_buf *b, const struct agent_spec *spec,
 	add_number(&words, "protocol", AGENT_PROTOCOL);
 	add_word(&words, "dir", spec->dir);
 	add_word(&words, "cwd", spec->cwd != NULL ? spec->cwd : "/");
-	add_word(&words, "gate", spec->gate ? "1" : "0");
+	add_word(&words, "gate", gates[spec->gate]);
 	add_word(&words, "stdin", spec->input ? "1" : "0");
 	add_word(&words, "grace", seconds);
 	add_number(&words, "log_size", spec->log_size > 0 ? spec->log_size :

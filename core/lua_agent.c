@@ -81,54 +81,6 @@ lagent_new(struct lagents *all, const char *id)
 	return a;
 }
 
-/* --- waiting for one agent --- */
-
-enum wait_for { WAIT_START, WAIT_GO, WAIT_END };
-
-struct lagent_wait {
-	struct op op;
-	LIST_ENTRY(lagent_wait) link;
-	bool linked, pushed;
-	enum wait_for what;
-	struct lagent *a;	/* lives: user value 1 is its handle */
-};
-
-static bool
-lagent_over(const struct lagent *a)
-{
-	return a->ended || a->failed || a->lost;
-}
-
-static bool
-wait_is_over(const struct lagent_wait *w)
-{
-	const struct lagent *a = w->a;
-
-	switch (w->what) {
-	case WAIT_START:
-		return a->held || a->started || lagent_over(a);
-	case WAIT_GO:
-		return a->started || lagent_over(a);
-	default:
-		return lagent_over(a);
-	}
-}
-
-static void
-lagent_wake(struct lagent *a)
-{
-	struct lagent_wait *w, *next;
-
-	for (w = LIST_FIRST(&a->waiting); w != NULL; w = next) {
-		next = LIST_NEXT(w, link);
-		if (!wait_is_over(w))
-			continue;
-		LIST_REMOVE(w, link);
-		w->linked = false;
-		op_wake(&w->op);
-	}
-}
-
 void
 lagent_cb(struct agent *agent, const struct agent_msg *msg, void *arg)
 {
@@ -141,6 +93,9 @@ lagent_cb(struct agent *agent, const struct agent_msg *msg, void *arg)
 		a->held = msg->what == AGENT_HELD;
 		a->started = !a->held;
 		a->pid = msg->pid;
+		break;
+	case AGENT_INSIDE_JAIL:
+		a->inside = true;
 		break;
 	case AGENT_EVENT:
 		if (!a->silent)
@@ -177,52 +132,6 @@ lagent_cb(struct agent *agent, const struct agent_msg *msg, void *arg)
 	}
 	lagent_wake(a);
 	lagent_check(a);
-}
-
-static void
-wait_stop(struct op *base)
-{
-	struct lagent_wait *w = (struct lagent_wait *)base;
-
-	if (w->linked)
-		LIST_REMOVE(w, link);
-	w->linked = false;
-	if (w->what == WAIT_START && !w->pushed && w->a != NULL &&
-	    w->a->agent != NULL) {
-		/* Nobody will know of it. */
-		w->a->silent = true;
-		agent_stop(w->a->agent, SIGKILL, 0);
-	}
-	w->a = NULL;
-}
-
-static int
-wait_push(lua_State *L, struct op *base)
-{
-	struct lagent_wait *w = (struct lagent_wait *)base;
-	struct lagent *a = w->a;
-	struct err e = ERR_INIT;
-	int rc;
-
-	if (a->failed || (a->lost && (w->what == WAIT_END || !a->started))) {
-		rc = lx_fail(L, &a->err);
-	} else if (w->what == WAIT_START) {
-		lua_getiuservalue(L, -1, 1);
-		rc = 1;
-	} else if (w->what == WAIT_END) {
-		lua_createtable(L, 0, 12);
-		lagent_set_end(L, &a->end);
-		rc = 1;
-	} else if (a->started) {
-		lua_pushinteger(L, a->pid);
-		rc = 1;
-	} else {
-		err_set(&e, "Cancelled", "agent %s was stopped before it ran",
-		    a->id);
-		rc = lx_fail(L, &e);
-	}
-	w->pushed = true;
-	return rc;
 }
 
 /* --- handles --- */
@@ -268,31 +177,15 @@ lhandle_gc(lua_State *L)
 	return 0;
 }
 
-/* An op for the agent of the handle at idx, on top of the stack. */
-static struct lagent_wait *
-wait_new(lua_State *L, int idx, enum wait_for what)
-{
-	struct lagent_wait *w;
-
-	idx = lua_absindex(L, idx);
-	w = op_new(L, sizeof(*w), wait_push, wait_stop);
-	w->what = what;
-	lua_pushvalue(L, idx);
-	lua_setiuservalue(L, -2, 1);
-	return w;
-}
-
+/* handle:inside() -> true | nil, err(JailNotEntered, ExecFailed, AgentLost): one of
+ * gate "jail" waits in there. Waits. */
 static int
-wait_begin(lua_State *L, struct lagent_wait *w, struct lagent *a)
+lhandle_inside(lua_State *L)
 {
-	w->a = a;
-	if (wait_is_over(w)) {
-		op_wake(&w->op);
-	} else {
-		LIST_INSERT_HEAD(&a->waiting, w, link);
-		w->linked = true;
-	}
-	return op_wait(L, &w->op);
+	struct lagent *a = lagent_check_handle(L);
+
+	lx_checknargs(L, 1);
+	return lagent_wait_begin(L, lagent_wait_new(L, 1, WAIT_INSIDE), a);
 }
 
 /* handle:go() -> pid | nil, err: let a held agent run. Waits for its exec. */
@@ -303,10 +196,10 @@ lhandle_go(lua_State *L)
 	struct lagent_wait *w;
 
 	lx_checknargs(L, 1);
-	w = wait_new(L, 1, WAIT_GO);
+	w = lagent_wait_new(L, 1, WAIT_GO);
 	if (a->held && a->agent != NULL)
 		agent_go(a->agent);
-	return wait_begin(L, w, a);
+	return lagent_wait_begin(L, w, a);
 }
 
 /* handle:stop([signal [, grace]]) -> end | nil, err: signal to
@@ -323,10 +216,10 @@ lhandle_stop(lua_State *L)
 	lx_checknargs(L, 3);
 	luaL_argcheck(L, lua_isnoneornil(L, 3) || (grace >= 0 && grace <= 1e7),
 	    3, "not a time in seconds");
-	w = wait_new(L, 1, WAIT_END);
+	w = lagent_wait_new(L, 1, WAIT_END);
 	if (a->agent != NULL)
 		agent_stop(a->agent, signo, grace);
-	return wait_begin(L, w, a);
+	return lagent_wait_begin(L, w, a);
 }
 
 /* handle:wait() -> { code=, signal=, ended_at=, user_usec=, sys_usec=,
@@ -338,7 +231,7 @@ lhandle_wait(lua_State *L)
 	struct lagent *a = lagent_check_handle(L);
 
 	lx_checknargs(L, 1);
-	return wait_begin(L, wait_new(L, 1, WAIT_END), a);
+	return lagent_wait_begin(L, lagent_wait_new(L, 1, WAIT_END), a);
 }
 
 /* handle:signal(signal): to all of it, not as a stop */
@@ -382,6 +275,20 @@ check_field(lua_State *L, const char *name)
 	return s;
 }
 
+static enum agent_gate
+check_gate(lua_State *L)
+{
+	static const char *const names[] = { "none", "exec", "jail", NULL };
+	static const enum agent_gate gates[] = { AGENT_GATE_NONE,
+	    AGENT_GATE_EXEC, AGENT_GATE_JAIL };
+	int i;
+
+	lua_getfield(L, 1, "gate");
+	i = luaL_checkoption(L, -1, "none", names);
+	lua_pop(L, 1);
+	return gates[i];
+}
+
 /* What the table at 1 asks for. Leaves argv and environment on the stack. */
 static struct lproc_env *
 check_spec(lua_State *L, struct agent_spec *spec)
@@ -404,7 +311,7 @@ check_spec(lua_State *L, struct agent_spec *spec)
 	env = lproc_checkenv(L, 1);
 	spec->envp = lproc_envp(env);
 	spec->cwd = lx_field_str(L, 1, "cwd", NULL);
-	spec->gate = lx_field_bool(L, 1, "gate", false);
+	spec->gate = check_gate(L);
 	spec->input = lx_field_bool(L, 1, "stdin", false);
 	spec->grace = lproc_field_seconds(L, 1, "grace");
 	spec->log_size = lx_field_int(L, 1, "log_size", 0);
@@ -419,7 +326,9 @@ check_spec(lua_State *L, struct agent_spec *spec)
 
 /* agent.start{ id=, dir=, shim=, argv=, env=, cwd=, gate=, grace=, stdin=,
  * log_size=, log_keep=, kill=, limits=, ready= } -> handle | nil, err. Waits
- * until it is held (gate) or its exec has succeeded; a failed one is ExecFailed. Cancelled meanwhile, it is killed. */
+ * until it is held (gate: "exec", in front of that of argv, or "jail", by what
+ * argv runs inside) or its exec has succeeded; a failed one is ExecFailed.
+ * Cancelled meanwhile, it is killed. */
 static int
 lagent_start(lua_State *L)
 {
@@ -433,7 +342,7 @@ lagent_start(lua_State *L)
 
 	env = check_spec(L, &spec);
 	a = lagent_push_handle(L, spec.id);
-	w = wait_new(L, -1, WAIT_START);
+	w = lagent_wait_new(L, -1, WAIT_START);
 	if (vm_reaper(vm) == NULL)
 		rc = err_set(&e, "SpawnFailed", "this host starts no programs");
 	else
@@ -444,13 +353,14 @@ lagent_start(lua_State *L)
 		a->failed = true;
 		a->err = e;
 	}
-	return wait_begin(L, w, a);
+	return lagent_wait_begin(L, w, a);
 }
 
 int
 luaopen_core_agent(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
+		{ "inside", lhandle_inside },
 		{ "go", lhandle_go },
 		{ "stop", lhandle_stop },
 		{ "signal", lhandle_signal },

@@ -1,8 +1,9 @@
 /*
- * lua_agent_priv.h - between lua_agent.c (start, attach, stop, wait),
- * lua_agent_queue.c (what the agents report), lua_agent_input.c (what they are
- * sent), lua_agent_log.c (what they wrote) and lua_agent_found.c (agents of an
- * earlier daemon that have no link). Nobody else includes it.
+ * lua_agent_priv.h - between lua_agent.c (start, attach, stop), lua_agent_wait.c
+ * (waiting for one agent), lua_agent_queue.c (what the agents report),
+ * lua_agent_input.c (what they are sent), lua_agent_log.c (what they wrote) and
+ * lua_agent_found.c (agents of an earlier daemon that have no link). Nobody else
+ * includes it.
  */
 #ifndef COLIBRI_LUA_AGENT_PRIV_H
 #define COLIBRI_LUA_AGENT_PRIV_H
@@ -41,6 +42,7 @@ struct lagent {
 	bool handle;
 	bool silent;			/* its start was cancelled */
 	bool held, started;		/* held: and not released */
+	bool inside;			/* held inside its jail */
 	bool ended, failed, lost;	/* at most one; then it is over */
 	pid_t pid;
 	struct agent_end end;		/* when ended */
@@ -66,6 +68,18 @@ void lagent_set_end(lua_State *L, const struct agent_end *end);
 
 /* A handle of a new agent, on top of the stack. */
 struct lagent *lagent_push_handle(lua_State *L, const char *id);
+
+/* Has it failed, ended or been lost? */
+bool lagent_over(const struct lagent *a);
+/* It has changed: wake who waited for that. */
+void lagent_wake(struct lagent *a);
+
+/* An op for the agent of the handle at idx, on top of the stack; and the wait,
+ * which ends the C function. */
+enum lagent_wait_for { WAIT_START, WAIT_INSIDE, WAIT_GO, WAIT_END };
+struct lagent_wait *lagent_wait_new(lua_State *L, int idx,
+    enum lagent_wait_for what);
+int lagent_wait_begin(lua_State *L, struct lagent_wait *w, struct lagent *a);
 
 /* What its shim reports. */
 agent_cb lagent_cb;

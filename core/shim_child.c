@@ -70,7 +70,7 @@ child_descriptors(int f[FDS])
 	return 0;
 }
 
-/* Wait for the gate's byte. The daemon or the shim may go away instead. */
+/* Wait for the gate's first byte. The daemon or the shim may go away instead. */
 static void
 child_hold(void)
 {
@@ -134,15 +134,15 @@ plumb_close(int *fd)
 static int
 plumb(struct plumbing *p, const struct shim_spec *spec)
 {
-	if (spec->input ? pipe2(p->in, O_CLOEXEC) != 0 :
+	if (spec->input || spec->inside ? pipe2(p->in, O_CLOEXEC) != 0 :
 	    (p->in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
 		return -1;
 	if (pipe2(p->out, O_CLOEXEC) != 0 || pipe2(p->err, O_CLOEXEC) != 0 ||
 	    pipe2(p->exec, O_CLOEXEC) != 0 ||
 	    (spec->ready && pipe2(p->ready, O_CLOEXEC) != 0) ||
-	    (spec->gate && pipe2(p->gate, O_CLOEXEC) != 0))
+	    (spec->gate && !spec->inside && pipe2(p->gate, O_CLOEXEC) != 0))
 		return -1;
-	if (spec->input)
+	if (p->in[1] >= 0)
 		fcntl(p->in[1], F_SETFL, O_NONBLOCK);
 	if (spec->ready)
 		fcntl(p->ready[0], F_SETFL, O_NONBLOCK);
@@ -178,21 +178,26 @@ shim_child_start(const struct shim_spec *spec, struct shim_child *c,
 	plumb_close(&p.ready[1]);
 	plumb_close(&p.exec[1]);
 	plumb_close(&p.gate[0]);
-	c->in = p.in[1];
+	c->in = spec->inside ? -1 : p.in[1];
 	c->out = p.out[0];
 	c->err = p.err[0];
 	c->ready = p.ready[0];
 	c->exec = p.exec[0];
-	c->gate = p.gate[1];
+	c->gate = spec->inside ? p.in[1] : p.gate[1];
 	return rc;
 }
 
 void
-shim_child_release(struct shim_child *c)
+shim_child_release(const struct shim_spec *spec, struct shim_child *c)
 {
 	/* SIGPIPE is ignored; a child that died tells so by its status. */
-	while (write(c->gate, "g", 1) < 0 && errno == EINTR)
+	while (write(c->gate, SHIM_GO, strlen(SHIM_GO)) < 0 &&
+	    errno == EINTR)
 		;
+	if (spec->inside && spec->input) {
+		c->in = c->gate;
+		c->gate = -1;
+	}
 	plumb_close(&c->gate);
 }
 

@@ -43,11 +43,13 @@ shim_input_flush(struct shim_input *in)
 int
 shim_input_add(struct shim_input *in, const char *bytes, size_t len)
 {
-	if (in->fd < 0)
-		return in->any ? EPIPE : ENOTSUP;
+	if (!in->any)
+		return ENOTSUP;
+	if (in->fd < 0 && !in->held)
+		return EPIPE;
 	if (len > SHIM_INPUT_MAX || in->waiting.len > SHIM_INPUT_MAX - len)
 		return EAGAIN;
 	buf_add(&in->waiting, bytes, len);
 	shim_input_flush(in);
-	return in->fd < 0 ? EPIPE : 0;
+	return in->fd < 0 && !in->held ? EPIPE : 0;
 }

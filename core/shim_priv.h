@@ -3,7 +3,9 @@
  *
  *	agent_shim.c	main, what happens when, the end
  *	shim_link.c	records from and to the daemon, also a later one
+ *	shim_say.c	what it is told
  *	shim_child.c	the agent's process
+ *	shim_gate.c	one that is held inside its jail
  *	shim_spec.c	what to start
  *	shim_limits.c	what its process may use
  *	shim_input.c	bytes for its stdin
@@ -26,6 +28,8 @@
 #include "shim_platform.h"
 
 #define SHIM_PROTOCOL	2		/* as in agent.h */
+#define SHIM_INSIDE	"colibri: inside\n"	/* the gate's lines, as in agent.h */
+#define SHIM_GO		"go\n"
 #define SHIM_RECORD_MAX	(1024 * 1024)	/* payload bytes, as in agent.c */
 #define SHIM_QUEUE_MAX	(1024 * 1024)	/* waiting for the daemon to read */
 #define SHIM_AWAY_MAX	(64 * 1024)	/* the same while there is none */
@@ -79,7 +83,9 @@ void shim_link_flush(struct shim_link *l);
 struct shim_spec {
 	struct secret_buf words;	/* the strings below point into it */
 	const char *dir, *cwd, *exe;
-	bool gate, input;
+	bool gate;			/* held at first */
+	bool inside;			/* by argv itself, inside the jail */
+	bool input;			/* stdin is a pipe */
 	bool ready;			/* a pipe as its descriptor 3 */
 	double grace;
 	uint64_t log_size;
@@ -112,7 +118,7 @@ void shim_limits_end(const struct shim_spec *spec);
 
 struct shim_child {
 	pid_t pid;
-	int in;			/* its stdin, non-blocking; -1: none */
+	int in;			/* its stdin, non-blocking; -1: none, or held */
 	int out, err;		/* its stdout and stderr, non-blocking */
 	int ready;		/* its descriptor 3, non-blocking; -1: none */
 	int exec;		/* exec's failure, or EOF when it succeeded */
@@ -121,18 +127,33 @@ struct shim_child {
 
 int shim_child_start(const struct shim_spec *spec, struct shim_child *c,
     struct err *e);
-void shim_child_release(struct shim_child *c);
+/* Let it go. c->in is there from now on, if at all. */
+void shim_child_release(const struct shim_spec *spec, struct shim_child *c);
 
 /* What the child wrote to c->exec: 1 and e filled when exec failed, 0 when it
  * succeeded (or the child died before it), -1 when not known yet. */
 int shim_child_result(const struct shim_spec *spec, struct shim_child *c,
     struct err *e);
 
+/* --- shim_gate.c --- */
+
+struct shim_gate {
+	bool waits;		/* for the line that says: inside */
+	struct buf seen;	/* of stdout until then */
+};
+
+/* Look for the line at the end of what has come. The first *len bytes of
+ * g->seen are the launcher's output, and the caller drains them. Returns true when
+ * the agent is inside; nothing is left in seen behind them then. */
+bool shim_gate_look(struct shim_gate *g, const char *data, size_t n,
+    size_t *len);
+
 /* --- shim_input.c --- */
 
 struct shim_input {
 	int fd;				/* -1: closed, or there never was one */
-	bool any;			/* there was one */
+	bool any;			/* there was one, or will be: */
+	bool held;			/* what is added waits for it */
 	struct buf waiting;
 };
 
@@ -224,5 +245,36 @@ void shim_lines_end(struct shim_lines *s, struct shim_link *l);
 /* Read the agent's descriptor 3: a newline says that it is ready, and to the
  * daemon that is an event like others. Closes it then, or at its end. */
 void shim_ready_read(int *fd, struct shim_link *l);
+
+/* --- the shim: agent_shim.c, shim_say.c --- */
+
+struct shim {
+	struct shim_link link;
+	struct shim_spec spec;
+	struct shim_dir dir;
+	struct shim_child child;
+	struct shim_lines lines;
+	struct shim_input input;
+	struct shim_gate gate;
+	struct shim_stop stop;
+	bool held;		/* not released: it has not run anything */
+	bool exec_failed;
+	struct err exec_err;
+	int status;		/* of the agent itself */
+	bool alone;		/* no child is left */
+};
+
+/* Released, and its exec has succeeded. */
+bool shim_runs(const struct shim *sh);
+
+/* The agent's pid: 'H', held, or 'P', started. */
+void shim_say_pid(struct shim *sh, char type);
+/* The first record; payload as in agent.h. */
+void shim_say_hello(struct shim *sh);
+void shim_say_failed(struct shim *sh, const struct err *e);
+/* How it ended. One that was held did not run: no status to record. */
+void shim_say_ended(struct shim *sh);
+/* Give the daemon the time to read the last records, not more. */
+void shim_say_last(struct shim *sh);
 
 #endif

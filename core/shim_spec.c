@@ -19,6 +19,14 @@ word_value(const char *word, const char *key)
 	    word + len + 1 : NULL;
 }
 
+/* One that this shim does not know is kept shut, too. */
+static void
+spec_gate(struct shim_spec *spec, const char *v)
+{
+	spec->gate = strcmp(v, "0") != 0;
+	spec->inside = strcmp(v, "jail") == 0;
+}
+
 static void
 spec_word(struct shim_spec *spec, char *word, size_t *argc, size_t *envc)
 {
@@ -31,7 +39,7 @@ spec_word(struct shim_spec *spec, char *word, size_t *argc, size_t *envc)
 	else if ((v = word_value(word, "exe")) != NULL)
 		spec->exe = xstrdup(v);
 	else if ((v = word_value(word, "gate")) != NULL)
-		spec->gate = strcmp(v, "1") == 0;
+		spec_gate(spec, v);
 	else if ((v = word_value(word, "stdin")) != NULL)
 		spec->input = strcmp(v, "1") == 0;
 	else if ((v = word_value(word, "grace")) != NULL)

@@ -107,6 +107,8 @@ return {
     { "JailRootMismatch", "the running jail lives elsewhere than `--jail-root` says", "correct the path" },
     { "JailNotFound", "no jail of this name is running", "start it" },
     { "JailChanged", "the jail was destroyed and made anew during a spawn; the agent was stopped", "spawn again" },
+    { "JailNotEntered", "with `--provision before`: the launcher ended, or took longer than a minute, before the agent was inside; no secret was written",
+      "the message has the launcher's last line" },
     { "JailUnsupported", "this system has no jails", "use another backend" },
     { "ProgramNotFound", "a program is not in the fixed list of directories",
       "install it there, or name its absolute path" },

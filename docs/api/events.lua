@@ -31,7 +31,7 @@ return {
   },
   {
     "spawn_held", type = "SpawnEvent", refuse = "yes: the agent never runs, its row becomes `failed`, the spawn fails",
-    when = "only with `--provision before`: the agent is forked into its place and waits in front of its exec",
+    when = "only with `--provision before`: the agent waits inside its jail (without one, in front of its exec)",
     fields = spawn,
   },
   {

@@ -48,6 +48,7 @@ type.]],
       fields = {
         { "launch: fun(ctx: Ctx, jail: JailSpec, argv: string[], env: table<string, string>): string[]?, Error?",
           "the argv that runs `argv` in the jail, or `nil, err`; its first word is an absolute path", waits = true },
+        { "hold?: \"exec\"", "`--provision before` holds the agent in front of the launcher; left out: inside the jail, if that has a `/bin/sh`" },
         { "identity?: fun(ctx: Ctx, jail: JailSpec): any",
           "what tells the running jail from another one of its name, such as its id; nil: nothing does, or `nil, err`" },
       },

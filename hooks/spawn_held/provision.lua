@@ -1,4 +1,4 @@
--- `--provision before`: the agent is held in front of its exec meanwhile.
+-- `--provision before`: the agent is held in its jail meanwhile.
 return {
   api = 1,
   summary = "write <jail_root>/.env before the agent may run",

@@ -8,6 +8,7 @@ local core_proc = require "core.proc"
 local ephemeral = require "colibri.ephemeral"
 local err = require "colibri.err"
 local events = require "colibri.events"
+local gate = require "colibri.agent_gate"
 local hooks = require "colibri.hooks"
 local jails = require "colibri.jails"
 local json = require "core.json"
@@ -45,6 +46,10 @@ local function plan(ctx, spawn)
   end
   local jail = { name = spawn.jail_name, root = spawn.jail_root, user = spawn.user, cwd = spawn.cwd,
     backend = spawn.backend }
+  local launcher, held = ctx.gen.jail[spawn.backend], nil
+  if launcher and spawn.provision == "before" then
+    argv, held = gate.argv(ctx, launcher, spawn, argv)
+  end
   local planned, why = jails.bind(ctx):plan(jail, argv, env)
   local words
   if planned then
@@ -62,7 +67,7 @@ local function plan(ctx, spawn)
   if why then
     return nil, why
   end
-  planned.jail, planned.env, planned.limits = jail, env, words
+  planned.jail, planned.env, planned.limits, planned.gate = jail, env, words, held
   planned.cwd = spawn.backend == "none" and spawn.cwd or "/"
   return planned
 end
@@ -93,43 +98,21 @@ local function give_up(ctx, spawn, e)
   return nil, e
 end
 
--- --provision before: the agent is held in front of its exec until .env is
--- there, and never runs if that fails.
-local function provision_held(ctx, event)
-  local ok, e = hooks.run(ctx.gen, "spawn_held", ctx, event)
-  if not ok then
-    return nil, e
-  end
-  local result = event.provision
-  if result.result ~= "provisioned" and result.result ~= "unchanged" then
-    e = err.new("ProvisionFailed", "the agent was not started: provision %s: %s: %s", result.result,
-      tostring(result.code), tostring(result.message))
-    return nil, e
-  end
-  return true
-end
-
 -- Start the shim, and through it the agent.
 local function start(ctx, spawn, planned, event)
   local handle, e = core_agent.start { id = spawn.agent_id, dir = store.dir(spawn.agent_id),
     shim = sys.program "colibri-agent-shim", argv = planned.argv, env = planned.env, cwd = planned.cwd,
     limits = planned.limits, ready = spawn.ready == "fd", stdin = spawn.input, kill = planned.kill,
-    gate = spawn.provision == "before", grace = STOP_GRACE, log_size = sys.conf.log_size, log_keep = sys.conf.log_keep }
+    gate = planned.gate, grace = STOP_GRACE, log_size = sys.conf.log_size, log_keep = sys.conf.log_keep }
   if not handle then
     return give_up(ctx, spawn, e)
   end
   local known = { handle = handle, run = spawn.run, state = "idle", starting = true }
   live[spawn.agent_id] = known
   store.changed(spawn.agent_id)
-  if spawn.provision == "before" then
+  if planned.gate then
     local ok
-    ok, e = provision_held(ctx, event)
-    if ok then
-      ok, e = jails.bind(ctx):same(planned.jail, planned)
-    end
-    if ok then
-      ok, e = handle:go()
-    end
+    ok, e = gate.pass(ctx, spawn, planned, known, event)
     if not ok then
       return give_up(ctx, spawn, e)
     end

@@ -14,7 +14,7 @@ local KINDS = {
     change_params = "?table", columns = "?table", timeout = "?number", stream = "?boolean", dry_run = "?boolean" },
   hooks = { run = "function", before = "?table", after = "?table", on_error = "?string",
     remember = "?boolean" },
-  jail = { launch = "function", identity = "?function" },
+  jail = { launch = "function", identity = "?function", hold = "?string" },
   policy = { decide = "function" },
   providers = { command = "function", ready = "?function", ready_event = "?string",
     input = "?boolean", prompt = "?function", env = "?table" },
@@ -92,6 +92,13 @@ local function check_hook(source, def)
   return true
 end
 
+local function check_jail(source, def)
+  if def.hold ~= nil and def.hold ~= "exec" then
+    return fail(source, "hold must be 'exec', or left out")
+  end
+  return true
+end
+
 local function check_wraps(source, wraps)
   if wraps ~= nil and (type(wraps) ~= "string" or not wraps:match("^%x+$") or #wraps ~= 32) then
     return fail(source, "wraps must be a digest that `colibri scripts` shows: 32 hexadecimal digits")
@@ -118,6 +125,8 @@ function M.check(source, kind, def)
   end
   if ok and kind == "commands" then
     ok, e = check_command(source, def)
+  elseif ok and kind == "jail" then
+    ok, e = check_jail(source, def)
   elseif ok and kind == "hooks" then
     ok, e = check_hook(source, def)
   end

@@ -52,18 +52,127 @@ t.test(("%d starts: the agent always finds what was just written"):format(STARTS
   end)
 end)
 
-t.test("inside bwrap, too", function()
-  local bwrap = proc.find "bwrap"
-  local can = bwrap and proc.run { bwrap, "--unshare-pid", "--bind", "/", "/", "--proc", "/proc", "--dev", "/dev",
-    "/bin/true", env = {} }
-  if not can or can.code ~= 0 then
-    return stdio.out("# SKIP: bwrap cannot make namespaces here\n")
-  end
-  local d <close> = daemon "bwrap"
-  d:furnish "jails/g/root"
+-- A case inside bwrap; its jail has a shell.
+local function jailed(name, fn)
+  t.test(name, function()
+    local bwrap = proc.find "bwrap"
+    local can = bwrap and proc.run { bwrap, "--unshare-pid", "--bind", "/", "/", "--proc", "/proc", "--dev", "/dev",
+      "/bin/true", env = {} }
+    if not can or can.code ~= 0 then
+      return stdio.out("# SKIP " .. name .. ": bwrap cannot make namespaces here\n")
+    end
+    local d <close> = daemon "bwrap"
+    d:furnish "jails/g/root"
+    fn(d)
+  end)
+end
+
+jailed("inside bwrap, too", function(d)
   never_misses(d, math.max(STARTS // 10, 5), function(i)
     return { "/bin/sh", "-c", ("read -r line </.env && [ \"$line\" = N=%d ]"):format(i) }
   end)
+end)
+
+-- A hook that keeps agents held until the file `open` is there, and provisions then.
+local SLOW = [[
+return { api = 1, summary = "x", before = { "provision" }, run = function(ctx)
+  local dir <close> = assert(ctx.fs.open_trusted(ctx.conf.jail_root_base))
+  while not dir:stat("g/open") do
+    ctx.task.sleep(0.01)
+  end
+end }]]
+
+-- The last of the agent's descendants, and which of its namespaces are ours.
+local WHERE = [[
+p=$1; while c=$(cat /proc/$p/task/$p/children) && [ -n "$c" ]; do p=${c%% *}; done
+echo "$p"
+for n in pid ipc uts mnt; do a=$(readlink /proc/$p/ns/$n); b=$(readlink /proc/self/ns/$n); [ "$a" = "$b" ] && echo same-$n; done
+tr '\0' ' ' </proc/$p/cmdline]]
+
+local function where(pid)
+  local r = t.ok(proc.run { "/bin/sh", "-c", WHERE, "sh", tostring(pid), env = { PATH = "/usr/bin:/bin" } })
+  return tonumber(r.stdout:match("^%d+")), r.stdout:match("\n(.*)$")
+end
+
+jailed("the agent is held inside its jail, and the same process becomes the agent", function(d)
+  d:tree { ["site/hooks/spawn_held/slow.lua"] = SLOW }
+  t.ok(d:call("reload"))
+  local conn <close> = d:connect()
+  task.go(function()
+    conn:request({ cmd = "spawn-local", model = "/bin/sh", arg = { "-c", "while :; do :; done", "the agent" },
+      jail_name = "g", jail_root = d.base .. "/g/root", provision = "before", limit = { "cpu=20" } }, 60)
+  end)
+  local function agent() return d:call("list-agents")[1] end
+  t.eventually(agent)
+  local dir = "state/agents/" .. agent().agent_id .. "/info"
+  local pid
+  t.eventually(function()
+    pid = (d:read(dir) or ""):match("\npid=(%d+)")
+    local _, words = where(pid or "0")
+    return words and words:find("colibri: inside", 1, true)
+  end)
+  local held, words = where(pid)
+  t.eq(words:find("same-", 1, true), nil, words)
+  t.ok(words:find("^/bin/sh %-c "), words)
+  t.eq(agent().status, "starting")
+  t.eq(d:stat("jails/g/root/.env"), nil)
+  d:tree { ["jails/g/open"] = "" }
+  t.eventually(function() return agent().status == "running" end)
+  t.ok(d:stat("jails/g/root/.env"))
+  local now, it = where(pid)
+  t.eq(now, held)
+  t.ok(it:find("the agent", 1, true), it)
+  t.eq(agent().provision_result, "provisioned")
+end)
+
+jailed("what is sent to it comes behind the gate; without input its stdin is empty", function(d)
+  local row = t.ok(start(d, { "/bin/sh", "-c", "read -r a; [ \"$a\" = hello ]" }, { prompt = "hello" }))
+  t.eq(row.exit_code, 0)
+  row = t.ok(start(d, { "/bin/sh", "-c", "read -r a; exit $((${#a} + 10 * $?))" }))
+  t.eq(row.exit_code, 10)
+end)
+
+jailed("a jail that cannot be entered: the launcher's reason, and no secret written", function(d)
+  local root <close> = assert(fs.open_trusted(d.base .. "/g/root"))
+  local e = t.err("JailNotEntered", start(d, { "/bin/agent" }, { cwd = "/nowhere" }))
+  t.ok(e.message:find("the launcher ended with status 1 outside the jail: bwrap: Can't chdir to /nowhere", 1, true),
+    e.message)
+  t.eq(root:stat(".env"), nil)
+  t.ok(d:call("list-agents", { all = true })[1].reason:find("^JailNotEntered"))
+end)
+
+jailed("without a sh in the jail, or if a site wants it so, it is held in front of the launcher", function(d)
+  local root <close> = assert(fs.open_trusted(d.base .. "/g/root"))
+  t.eq(start(d, { "/bin/sh", "-c", "read -r line </.env" }).exit_code, 0)
+  d:tree { ["site/jail/bwrap.lua"] = [[
+local shipped = stock()
+return { api = 1, summary = shipped.summary, hold = "exec", launch = shipped.launch }]] }
+  t.ok(d:call("reload"))
+  root:unlink(".env")
+  t.eq(start(d, { "/bin/sh", "-c", "read -r line </.env" }).exit_code, 0)
+  local site <close> = assert(fs.open_trusted(d.dir .. "/site"))
+  site:unlink("jail/bwrap.lua")
+  t.ok(d:call("reload"))
+  root:unlink("bin/sh")
+  root:unlink(".env")
+  t.eq(start(d, { "/bin/sh" }).exit_code, 1) -- the agent's own
+  t.ok(root:stat(".env"))
+end)
+
+t.test("a launcher that never gets there can be stopped", function()
+  local d <close> = daemon "none"
+  d:tree { ["site/jail/none.lua"] = [[
+return { api = 1, summary = "x", launch = function() return { "/bin/sleep", "1000" } end }]],
+    ["jails/g/root/bin/sh"] = "" }
+  t.ok(d:call("reload"))
+  local conn <close> = d:connect()
+  local spawn = task.go(function() return conn:request({ cmd = "spawn-local", model = "/bin/agent", jail_name = "g",
+    jail_root = d.base .. "/g/root", provision = "before" }, 60) end)
+  t.eventually(function() return #d:call("list-agents") == 1 end)
+  t.ok(d:call("stop-agent", { agent_id = d:call("list-agents")[1].agent_id }))
+  local reply = t.ok(spawn:wait())
+  t.eq({ reply.ok, reply.error.code }, { false, "Cancelled" })
+  t.eq(d:stat("jails/g/root/.env"), nil)
 end)
 
 t.test("it never runs when provisioning failed, in any way", function()

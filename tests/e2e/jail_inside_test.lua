@@ -68,12 +68,19 @@ end
 local LIMITED = [[echo "nofile=$(ulimit -Sn):$(ulimit -Hn) umask=$(umask) pwd=$(pwd) tz=$TZ_PROBE bw=$BW_PASSWORD]] ..
   [[ path=$PATH id=$COLIBRI_JAIL_NAME"]]
 
+local SEEN = "nofile=77:99 umask=0027 pwd=/work tz=there bw= path=/usr/local/bin:/usr/bin:/bin id=j1\n"
+
 for backend, can in pairs { bwrap = can_bwrap, jexec = can_jexec } do
   case(can, backend .. ": limits, directory and environment reach the agent, nothing is left in the jail", function()
     local d <close> = daemon(backend)
     t.eq(inside(d, LIMITED, { cwd = "/work", limit = { "nofile=77:99", "umask=027" }, env = { "TZ_PROBE" } }),
-      "nofile=77:99 umask=0027 pwd=/work tz=there bw= path=/usr/local/bin:/usr/bin:/bin id=j1\n")
+      SEEN)
     t.eq(inside(d, "pwd"), "/\n")
+    -- Held inside the jail first, it is the same.
+    d:tree { ["vault/j1.env"] = "A=1\n" }
+    t.ok(d:call("register-tenant", { tenant_id = "j1", collection_id = "j1", jail_root_path = d.base .. "/j1/root" }))
+    t.eq(inside(d, LIMITED, { cwd = "/work", limit = { "nofile=77:99", "umask=027" }, env = { "TZ_PROBE" },
+      provision = "before" }), SEEN)
     local root <close> = assert(fs.open_trusted(d.base .. "/j1/root"))
     t.eq(root:list("tmp"), {})
     t.eq(root:list("work"), { "err", "seen" })

@@ -84,7 +84,7 @@ end)
 
 t.test("a held agent runs when released, not before", function()
   local place <close> = scratch()
-  local a = t.ok(agent.start(spec(place.dir, "echo ran >$T/marker; exec sleep 1000", { gate = true })))
+  local a = t.ok(agent.start(spec(place.dir, "echo ran >$T/marker; exec sleep 1000", { gate = "exec" })))
   t.eq(place.root:stat("marker"), nil)
   t.eq(a:go(), a:pid())
   t.eq(a:go(), a:pid())
@@ -94,13 +94,13 @@ end)
 
 t.test("a held agent that is stopped or forgotten never runs", function()
   local place <close> = scratch()
-  local s = spec(place.dir, "echo ran >$T/marker", { gate = true })
+  local s = spec(place.dir, "echo ran >$T/marker", { gate = "exec" })
   do
     local a = t.ok(agent.start(s))
     t.eq(ending(a:stop()), { code = -1, signal = SIGKILL })
     t.err("Cancelled", a:go())
   end
-  s = spec(place.dir, "echo ran >$T/marker", { gate = true })
+  s = spec(place.dir, "echo ran >$T/marker", { gate = "exec" })
   t.ok(agent.start(s))
   t.eventually(function()
     collectgarbage()
@@ -111,7 +111,7 @@ end)
 
 t.test("a cancelled start leaves nothing", function()
   local place <close> = scratch()
-  local s = spec(place.dir, "sleep 1000", { gate = true })
+  local s = spec(place.dir, "sleep 1000", { gate = "exec" })
   do
     local child = task.go(function() return agent.start(s) end)
     task.sleep(0)

@@ -146,14 +146,14 @@ t.test("core.agent", function()
     t.eq({ found.code, found.signal, math.type(found.ended_at) }, { -1, 15, "integer" })
     t.eq(agent.wait_found(dir.path .. "/a" .. i).signal, 15)
     t.eq(agent.find(dir.path .. "/none").found, "gone")
-    local held = t.ok(agent.start(spec("held", true)))
+    local held = t.ok(agent.start(spec("held", "exec")))
     t.eq(held:go(), held:pid())
     held:stop(9, 0)
     repeat
       report = agent.next_event() -- both handles of the first told its end
     until report.id ~= "a" .. i
     t.eq(report.id, "held" .. i)
-    local never = t.ok(agent.start(spec("never", true)))
+    local never = t.ok(agent.start(spec("never", "exec")))
     never:stop(9, 0)
     t.err("Cancelled", never:go())
     t.eq(agent.next_event().type, "ended")

@@ -284,6 +284,28 @@ t.test("a jail that is destroyed and made anew during a spawn is noticed, before
   t.ok(row.reason:find("^JailChanged"), row.reason)
 end)
 
+t.test("a launcher that does not get into its jail is given up after a minute", function()
+  local w <close> = t.site({ ["jail/none.lua"] = "return { api = 1, summary = 'x', launch = function(_, _, argv) " ..
+    "return argv end }", ["hooks/spawn_held/provision.lua"] =
+    "return { api = 1, summary = 'x', run = function() error 'too early' end }" }, { clock = "manual" })
+  w:tree { ["jails/j/bin/sh"] = "" }
+  w.agents:on_start(function(spec)
+    t.eq(spec.gate, "jail")
+    return true
+  end)
+  w.agents.enter = false
+  local request = w:send { cmd = "spawn-local", model = "/bin/x", jail_name = "j", jail_root = w.base .. "/j",
+    provision = "before" }
+  w.clock:advance(59)
+  t.eq(w:call("list-agents")[1].status, "starting")
+  t.eq(w.agents:last().argv[1], "/bin/sh")
+  w.clock:advance(1)
+  local reply = request:reply()
+  t.eq({ reply.error.code, reply.error.message },
+    { "JailNotEntered", "the launcher did not enter the jail in 60 seconds" })
+  t.eq({ w.agents:last().stopped_with, w:call("list-agents", { all = true })[1].status }, { 9, "failed" })
+end)
+
 t.test("ctx.jail: what is known of a jail, and how something would start in it", function()
   local w <close> = t.site { ["commands/plan.lua"] = [[
 return { api = 1, summary = "x", access = "read", run = function(ctx)

@@ -29,7 +29,7 @@ static char shim_program[PATH_MAX], test_agent[PATH_MAX];
 #define OUT	"out.0000000000000000"	/* in the agent's directory */
 #define ERROUT	"err.0000000000000000"
 
-/* Letters: H held, P started, F failed, A input, X ended, L lost. Events, and those that
+/* Letters: H held, J inside, P started, F failed, A input, X ended, L lost. Events, and those that
  * were dropped, are counted. */
 struct seen {
 	char seq[64];
@@ -58,6 +58,7 @@ static void
 seen_cb(struct agent *a, const struct agent_msg *msg, void *arg)
 {
 	static const char letters[] = { [AGENT_HELD] = 'H',
+	    [AGENT_INSIDE_JAIL] = 'J',
 	    [AGENT_STARTED] = 'P', [AGENT_FAILED] = 'F', [AGENT_DROPPED] = '-',
 	    [AGENT_INPUT] = 'A', [AGENT_ENDED] = 'X', [AGENT_LOST] = 'L' };
 	struct seen *s = arg;

@@ -5,6 +5,7 @@ local launch = require "colibri.launch"
 return {
   api = 1,
   summary = "no jail: run the agent on the host",
+  hold = "exec",
   launch = function(_, jail, argv)
     local ok, e = launch.no_user(jail, "none")
     if not ok then

@@ -77,6 +77,17 @@ end
 
 -- The handle, as of core.agent.
 
+-- Never, when the test has set w.agents.enter to false.
+function Agent:inside()
+  while self.agents.enter == false and not self.ended do
+    self.gone:wait()
+  end
+  if self.ended then
+    return nil, err.new("JailNotEntered", "the launcher ended with status %d outside the jail", self.ended.code)
+  end
+  return true
+end
+
 function Agent:go()
   if self.ended then
     return nil, err.new("Cancelled", "agent %s was stopped before it ran", self.spec.id)
@@ -140,7 +151,7 @@ local function start(self, spec)
   end
   self.last_pid = self.last_pid + 1
   local agent = setmetatable({ agents = self, spec = spec, argv = spec.argv, env = spec.env, number = self.last_pid,
-    gone = self.task.waiter(), held = spec.gate or false, running = not spec.gate }, Agent)
+    gone = self.task.waiter(), held = spec.gate ~= nil, running = spec.gate == nil }, Agent)
   local ok, e = true, nil
   if self.decide then
     ok, e = self.decide(spec)

@@ -4,7 +4,7 @@
 ---@class colibri.agent
 local agent = {}
 
----`{ id, dir, shim, argv, env, cwd, gate, grace, stdin, log_size, log_keep, kill, limits, ready }`; waits until it is held or runs
+---`{ id, dir, shim, argv, env, cwd, gate, grace, stdin, log_size, log_keep, kill, limits, ready }`; waits until it is held (`gate`: `exec`, `jail`) or runs
 ---Fails with @agents.
 ---@async
 ---@param spec table

@@ -4,6 +4,13 @@
 ---@class colibri.AgentHandle
 local _AgentHandle = {}
 
+---one with the gate `jail` waits inside its jail
+---Fails with JailNotEntered, ExecFailed, AgentLost.
+---@async
+---@return true?
+---@return colibri.Error? err
+function _AgentHandle:inside() end
+
 ---lets a held agent run; its pid
 ---Fails with ExecFailed, AgentLost.
 ---@async

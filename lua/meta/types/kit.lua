@@ -226,7 +226,7 @@ function _World:drive(done) end
 ---@field argv string[] its words
 ---@field env table<string, string> its environment
 ---@field running boolean whether it runs
----@field held boolean whether it waits in front of its exec
+---@field held boolean whether it waits to be let go
 local _Agent = {}
 
 ---it prints a JSON line; `event.type` is its type
@@ -239,6 +239,11 @@ function _Agent:exit(code) end
 
 ---only KILL ends it, after the grace
 function _Agent:ignore_term() end
+
+---as of its handle; never, when `w.agents.enter` is false
+---@async
+---@return true
+function _Agent:inside() end
 
 ---as of its handle
 ---@async

@@ -76,6 +76,7 @@
 ---@field wraps? string digest of the shipped script that this one was written against; `colibri scripts` tells when it has changed
 ---@field self_check? async fun(ctx: colibri.Ctx): boolean?, any runs before a reload takes effect, with an empty store, no vault and writers that only report; false, `nil, err` or an error keeps the old scripts
 ---@field launch async fun(ctx: colibri.Ctx, jail: colibri.JailSpec, argv: string[], env: table<string, string>): string[]?, colibri.Error? the argv that runs `argv` in the jail, or `nil, err`; its first word is an absolute path
+---@field hold? "exec" `--provision before` holds the agent in front of the launcher; left out: inside the jail, if that has a `/bin/sh`
 ---@field identity? fun(ctx: colibri.Ctx, jail: colibri.JailSpec): any what tells the running jail from another one of its name, such as its id; nil: nothing does, or `nil, err`
 
 ---a vault adapter: `--vault NAME`
