@@ -35,6 +35,7 @@ programs and the vault are the test's.]],
     { "test.run(out: function): integer", "runs the declared cases; how many failed", waits = true, internal = true },
 
     { "scratch.daemon(options?: ScratchOptions): ScratchDaemon", "a new one; raises when it does not start", waits = true },
+    { "scratch.close_all()", "closes those that a killed task has left", waits = true, internal = true },
     { "ScratchDaemon:tree(files: table)", "makes files, and directories (`/` at the end): `{ [\"vault/a.env\"] = \"A=1\\n\", [\"jails/a/root/\"] = true }`" },
     { "ScratchDaemon:read(name: string): string", "the text of a file below it", errors = "@files" },
     { "ScratchDaemon:stat(name: string): Stat", "facts about a name below it", errors = "@files" },

@@ -14,6 +14,8 @@ local test = require "colibri.test"
 
 local M = {}
 
+local SIGNALLED = { HUP = 129, INT = 130, TERM = 143 } -- exit status, as sh has it
+
 local function absolute(path)
   return path:sub(1, 1) == "/" and path or sys.cwd .. "/" .. path
 end
@@ -141,11 +143,13 @@ local function run_tests(paths)
       return report(e)
     end
   end
-  return test.run(stdio.out) == 0 and 0 or 1
+  local failed, signal = test.run(stdio.out)
+  return signal and SIGNALLED[signal] or failed > 0 and 1 or 0
 end
 
 --- main(path, ...) or main("test", path, ...). Waits.
--- @return exit status: 0, 1 (a proof or test failed) or 2 (could not run)
+-- @return exit status: 0, 1 (a proof or test failed), 2 (could not run), or more than 128 (tests
+--   that a signal ended)
 function M.main(first, ...)
   task.arm("colibri-run")
   if first == "test" then

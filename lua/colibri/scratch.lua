@@ -9,6 +9,7 @@
 
 local client = require "core.client"
 local clock = require "core.clock"
+local core_agent = require "core.agent"
 local err = require "colibri.err"
 local files = require "colibri.kit.files"
 local fs = require "core.fs"
@@ -22,6 +23,7 @@ local Daemon = {}
 Daemon.__index = Daemon
 
 local START_SECONDS = 20
+local open = {} -- daemon -> true, until it is closed
 local SIGTERM, SIGKILL = 15, 9
 
 --- Make files and directories below the scratch directory: { [name] = text };
@@ -173,8 +175,22 @@ function Daemon:close()
     fs.remove_tree(self.dir)
     self.dir = nil
   end
+  open[self] = nil
 end
 Daemon.__close = Daemon.close
+
+--- Close those that are still open after their task, and with it their process,
+-- was killed. Waits.
+function M.close_all()
+  for daemon in pairs(open) do
+    daemon:crash()
+    local agents <close> = fs.open_trusted(daemon.dir .. "/state/agents")
+    for _, id in ipairs(agents and agents:list() or {}) do
+      core_agent.stop_found(daemon.dir .. "/state/agents/" .. id, 0)
+    end
+    daemon:close()
+  end
+end
 
 --- A daemon in a new scratch directory. Waits until it listens.
 -- @param options { vault?, backend?, flags?, log_level?, files? (see tree), env? = { NAME =
@@ -185,6 +201,7 @@ function M.daemon(options)
   local dir = assert(fs.scratch("colibri-test"))
   local self = setmetatable({ dir = dir, base = dir .. "/jails", socket = dir .. "/run/sock", options = options },
     Daemon)
+  open[self] = true
   self:tree { ["jails/"] = true, ["vault/"] = true, ["site/"] = true, ["state/"] = true }
   self:tree(options.files or {})
   if options.start ~= false then

@@ -7,6 +7,7 @@
 -- own, and checks after each one that no task and no wait is left over.
 
 local script = require "core.script"
+local server = require "core.server"
 local task = require "core.task"
 
 -- dir: directory of the test file that is loaded or runs
@@ -129,7 +130,8 @@ function M.eventually(fn, seconds)
 end
 
 -- One case, as a child task; its failures as a list of texts.
-local function run_case(case)
+-- @param run { child = its task, meanwhile; signal = what ended the run | nil }
+local function run_case(case, run)
   failures, M.dir = {}, case.dir
   local tasks_before, ops_before = task.count()
   -- Under xpcall, because what is closed on the way out (a daemon) waits, and
@@ -140,8 +142,12 @@ local function run_case(case)
       return nil, e
     end
   end)
+  run.child = child
   local results = table.pack(child:wait())
-  if results.n == 2 and results[1] == nil and type(results[2]) == "table" and results[2].code then
+  run.child = nil
+  if run.signal then
+    return failures
+  elseif results.n == 2 and results[1] == nil and type(results[2]) == "table" and results[2].code then
     local e = results[2]
     failures[#failures + 1] = (e.where and e.where .. ": " or "") .. tostring(e) ..
       (e.traceback and "\n" .. e.traceback or "")
@@ -158,23 +164,41 @@ local function run_case(case)
   return failures
 end
 
+-- A signal ends the run: the case first, whose `<close>` variables cannot wait any
+-- more, then the daemons that it leaves.
+local function watch_signals(run)
+  run.signal = server.next_signal()
+  if run.child then
+    run.child:cancel()
+  end
+end
+
 --- Run the declared cases and forget them. Waits.
 -- @param out function(text)
--- @return number of failed cases
+-- @return number of failed cases, signal = the name of the one that ended it | nil
 function M.run(out)
   local failed = 0
   local list = cases
   cases = {}
   out(("1..%d\n"):format(#list))
+  local run = {}
+  local watch = task.go(watch_signals, run)
+  task.sleep(0) -- its wait is there before the first case, which must leave none
   for i, case in ipairs(list) do
-    local problems = run_case(case)
+    local problems = run_case(case, run)
+    if run.signal then
+      require("colibri.scratch").close_all()
+      out("Bail out! ended by signal " .. run.signal .. "\n")
+      break
+    end
     out(("%sok %d - %s\n"):format(#problems > 0 and "not " or "", i, case.name))
     for _, problem in ipairs(problems) do
       out("# " .. problem:gsub("\n", "\n# ") .. "\n")
     end
     failed = failed + (#problems > 0 and 1 or 0)
   end
-  return failed
+  watch:cancel()
+  return failed, run.signal
 end
 
 return M

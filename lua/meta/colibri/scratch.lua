@@ -10,4 +10,8 @@ local scratch = {}
 ---@return colibri.Daemon
 function scratch.daemon(options) end
 
+---closes those that a killed task has left
+---@async
+function scratch.close_all() end
+
 return scratch
