@@ -1,9 +1,10 @@
 -- api_docs.lua - everything `make docs` writes: file names to texts.
 --
--- Pure but for reading the tree: scripts/docs.lua writes the result,
--- tests/check/api_test.lua compares it with what is committed.
+-- scripts/docs.lua writes the result, tests/check/api_test.lua compares it with
+-- what is committed.
 
 local api = require "colibri.api"
+local dirs = require "colibri.dirs"
 local err = require "colibri.err"
 local luals = require "colibri.api_luals"
 local markdown = require "colibri.api_markdown"
@@ -84,6 +85,16 @@ function M.files(read)
     end
   end
   return files, lost
+end
+
+--- Write one of them below the open root of the tree.
+-- @return change | nil, err
+function M.write(root, name, text)
+  local ok, e = dirs.above(root, name, 0x1ed) -- 0755
+  if not ok then
+    return nil, e
+  end
+  return root:write(name, text, { mode = 0x1a4 }) -- 0644
 end
 
 return M

@@ -1,6 +1,7 @@
 -- script_extract.lua - a starting point for an override: a site script that wraps
 -- the shipped one and does what that does.
 
+local dirs = require "colibri.dirs"
 local err = require "colibri.err"
 local nearest = require "colibri.nearest"
 local script_kinds = require "colibri.script_kinds"
@@ -74,19 +75,6 @@ local function find(gen, name)
   return nil, err.new("NotFound", "no script '%s'%s", name, nearest.hint(name, names))
 end
 
--- Make the directories of a name below the site directory.
-local function make_dirs(root, name)
-  local dir = ""
-  for part in name:gmatch("([^/]+)/") do
-    dir = dir == "" and part or dir .. "/" .. part
-    local ok, e = root:mkdir(dir, 0x1ed) -- 0755
-    if not ok and e.code ~= "Exists" then
-      return nil, e
-    end
-  end
-  return true
-end
-
 --- Write the override of one script into the site directory; never over a file
 -- that is there. May wait.
 -- @param ctx table: of the request; its files are used
@@ -110,7 +98,7 @@ function M.extract(ctx, name, stock)
     return nil, err.wrap(why, "site directory %s", ctx.conf.site_dir)
   end
   local ok
-  ok, e = make_dirs(root, name)
+  ok, e = dirs.above(root, name, 0x1ed) -- 0755
   if ok then
     ok, e = root:write(name .. ".lua", M.text(name, entry.digest, def), { mode = 0x1a4, exclusive = true }) -- 0644
   end

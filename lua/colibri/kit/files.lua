@@ -1,19 +1,13 @@
 -- kit/files.lua - files below a scratch directory, for tests.
 
+local dirs = require "colibri.dirs"
 local fs = require "core.fs"
 
 local M = {}
 
 -- Make a file (text) or a directory (name ends in "/") below an open root.
 local function plant(root, name, text)
-  local done = ""
-  for part in name:gmatch("([^/]+)/") do
-    done = done == "" and part or done .. "/" .. part
-    local ok, e = root:mkdir(done, 0x1c0) -- 0700
-    if not ok and e.code ~= "Exists" then
-      error(tostring(e))
-    end
-  end
+  assert(dirs.above(root, name, 0x1c0)) -- 0700
   if name:sub(-1) ~= "/" then
     assert(root:write(name, text, { mode = 0x180 })) -- 0600
   end
