@@ -92,6 +92,17 @@ function makers.integer(p)
   end
 end
 
+-- A moment; the command line takes more ways to write one (cli_values.lua).
+function makers.time()
+  return function(v)
+    v = mtype(v) == "float" and math.tointeger(v) or v
+    if mtype(v) ~= "integer" or v < 0 then
+      return nil, "must be a time in UNIX seconds"
+    end
+    return v
+  end
+end
+
 function makers.number(p)
   local check = range(p)
   return function(v)

@@ -2,7 +2,7 @@
 -- request.
 --
 -- A declaration is a list of { name, type, positional =, required =, ... }; see
--- docs/API.md. Types: string, name, path, integer, number, boolean, enum,
+-- docs/API.md. Types: string, name, path, integer, number, time, boolean, enum,
 -- list (of strings), any.
 
 local checked = require "colibri.checked"

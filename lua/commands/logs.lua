@@ -6,7 +6,7 @@ return {
   params = {
     { "agent_id", "name", positional = true, required = true, help = "the agent: its id or the beginning of it" },
     { "follow", "boolean", short = "f", help = "go on as it writes, until it has ended" },
-    { "since", "integer", min = 0, metavar = "TIME", help = "only what came at or after this time, in UNIX seconds" },
+    { "since", "time", metavar = "TIME", help = "only what came since: 10m (ago), 2026-11-26T01:02 (UTC), UNIX seconds" },
     { "tail", "integer", min = 0, metavar = "LINES", help = "only the last lines" },
     { "stderr", "boolean", help = "what it wrote to stderr instead" },
     { "position", "integer", min = 0, hidden = true, help = "go on from this byte" },

@@ -89,6 +89,9 @@ test("another user may read, a change is Forbidden and leaves an audit row", fun
     t.eq(rows[1].command, argv[1] == "unregister-tenant" and "delete-tenant" or argv[1])
   end
   t.eq(d:call("audit")[8].subject, "proof0")
+  local last = d:call("audit")[1].at
+  t.ok(#d:call("audit", { since = last }) >= 1)
+  t.eq(d:call("audit", { since = last + 1 }), {})
   t.eq({ #d:call("list-tenants"), #d:call("list-agents", { all = true }), d:call("status").generation }, { 0, 0, 1 })
   t.eq(d:call("register-tenant", { tenant_id = "proof0", jail_root_path = root, collection_id = "proof0" }).change, "created",
     "root may")

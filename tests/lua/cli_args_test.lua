@@ -1,6 +1,7 @@
 -- The command line: words become a request; help comes from describe.
 local args = require "colibri.cli_args"
 local cli = require "colibri.cli"
+local clock = require "core.clock"
 local err = require "colibri.err"
 local json = require "core.json"
 local t = require "colibri.test"
@@ -21,7 +22,8 @@ local COMMANDS = {
     { name = "n", type = "integer", positional = true, required = true },
     { name = "rest", type = "list", positional = true },
     { name = "to", type = "path", required = true },
-    { name = "value", type = "any", hidden = true } } },
+    { name = "value", type = "any", hidden = true },
+    { name = "since", type = "time", hidden = true } } },
   { name = "spawn-agent", summary = "start an agent", timeout = 300, params = {
     { name = "provider", type = "name", positional = true, required = true },
     { name = "model", type = "string", positional = true, required = true },
@@ -104,6 +106,30 @@ t.test("numbers are exact", function()
   end
   for _, bad in ipairs { "nan", "inf", "0x1p4", "1e999", "." } do
     refuse("spawn-agent local x --grace=" .. bad, "%-%-grace must be a number")
+  end
+end)
+
+t.test("times: UNIX seconds, how long ago, dates in UTC", function()
+  local function since(word)
+    return request("run 1 --to /x", "--since", word).since
+  end
+  for word, want in pairs { ["0"] = 0, ["1795656696"] = 1795656696, ["1970-01-01"] = 0, ["2000-02-29"] = 951782400,
+    ["2026-11-26T01:02"] = 1795654920, ["2026-11-26T01:02:03Z"] = 1795654923, ["2026-11-26 01:02:03"] = 1795654923,
+    ["2100-03-01"] = 4107542400, ["9999-12-31T23:59:59"] = 253402300799 } do
+    t.eq(since(word), want, word)
+    if want > 0 and want < 4e9 and #word > 10 then
+      t.eq(clock.iso(want):sub(1, 16), (word:sub(1, 16):gsub(" ", "T")))
+    end
+  end
+  for word, seconds in pairs { ["90s"] = 90, ["10m"] = 600, ["2h"] = 7200, ["7d"] = 604800 } do
+    local ago = clock.now() - since(word)
+    t.ok(ago >= seconds and ago < seconds + 60, word)
+  end
+  t.eq(since "99999999d", 0)
+  for _, word in ipairs { "", "-1", "1.5", "m", "10y", "1e3", "99999999999999999999", "2026-02-29", "2026-13-01",
+    "2026-11-26T24:00", "2026-11-26T01:02:", "2026-11-26T01:0203", "2026-11-26T1:2", "26-11-2026", "now" } do
+    local e = t.err("Usage", parse("run 1 --to /x", "--since=" .. word))
+    t.ok(e.message:find("--since must be a time: UNIX seconds, 10m", 1, true), e.message)
   end
 end)
 
