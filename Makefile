@@ -132,21 +132,36 @@ unit: $(UNIT)
 
 # The longest first, so that none of them runs alone at the end.
 LONGEST	= $(wildcard tests/e2e/vault_*_test.*) $(wildcard tests/check/gc_test.* \
-	tests/check/fuzz_test.* tests/e2e/limits_test.* tests/e2e/chaos_test.*)
+	tests/check/fuzz_test.* tests/e2e/gate_test.* tests/e2e/limits_test.* \
+	tests/e2e/chaos_test.*)
 TESTS	= $(UNIT) $(wildcard tests/lua/*_test.lua \
 	docs/examples/site/tests/*_test.lua tests/e2e/*_test.* \
 	tests/check/*_test.*)
+
+# What is repeated often enough to meet the rare case; less under sanitizers.
+SIZES	= COLIBRI_TEST_STARTS=$${COLIBRI_TEST_STARTS:-10000} \
+	COLIBRI_TEST_RELOADS=$${COLIBRI_TEST_RELOADS:-1000}
 
 # prove says how many ran; JOBS tests run at a time: one more than the two cores
 # that CI has, as many wait for bw most of the time.
 JOBS	?= 3
 check: all unit
-	BUILD=$(abspath $(BUILD)) prove --jobs $(JOBS) --exec tests/exec.sh \
+	$(if $(SAN),,$(SIZES)) BUILD=$(abspath $(BUILD)) \
+		prove --jobs $(JOBS) --exec tests/exec.sh \
 		$(LONGEST) $(filter-out $(LONGEST),$(TESTS))
 
 # The same programs under AddressSanitizer and UndefinedBehaviorSanitizer.
+ASAN	= BUILD=build/asan SAN=address,undefined
 check-asan:
-	$(MAKE) BUILD=build/asan SAN=address,undefined check
+	$(MAKE) $(ASAN) check
+
+# Five minutes of chaos under sanitizers; slow enough to run beside the rest.
+check-chaos:
+	$(MAKE) $(ASAN) all
+	COLIBRI_TEST_CHAOS_SECONDS=$${COLIBRI_TEST_CHAOS_SECONDS:-300} \
+		COLIBRI_TEST_CHAOS_PACE=$${COLIBRI_TEST_CHAOS_PACE:-0.2} \
+		BUILD=$(CURDIR)/build/asan \
+		sh tests/exec.sh tests/e2e/chaos_test.lua
 
 lint:
 	BUILD=build sh tests/check/lint_test.sh
@@ -222,6 +237,6 @@ clean:
 	rm -rf build
 
 -include $(wildcard $(BUILD)/obj/*.d)
-.PHONY: all unit check check-asan check-freebsd bench docs fuzz lint format \
+.PHONY: all unit check check-asan check-chaos check-freebsd bench docs fuzz lint format \
 	install uninstall clean
 .SECONDARY:

@@ -7,7 +7,7 @@ local sys = require "core.sys"
 local t = require "colibri.test"
 local task = require "core.task"
 
-local LINES = tonumber(proc.environ "COLIBRI_TEST_LOG_LINES" or "") or 100000
+local LINES = tonumber(proc.environ "COLIBRI_TEST_LOG_LINES" or "") or 1000000
 
 local function spawn(d, script, args)
   args = args or {}

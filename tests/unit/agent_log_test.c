@@ -53,7 +53,7 @@ count_parts(void)
 TEST(no_line_is_lost_or_twice)
 {
 	const char *env = getenv("COLIBRI_TEST_LOG_LINES");
-	long lines = env != NULL ? atol(env) : 100000, next = 1;
+	long lines = env != NULL ? atol(env) : 1000000, next = 1;
 	struct seen seen = { .free_at_end = true };
 	struct agent_log_pos pos = { 0 };
 	char script[200];
