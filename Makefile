@@ -161,7 +161,7 @@ check-chaos:
 	COLIBRI_TEST_CHAOS_SECONDS=$${COLIBRI_TEST_CHAOS_SECONDS:-300} \
 		COLIBRI_TEST_CHAOS_PACE=$${COLIBRI_TEST_CHAOS_PACE:-0.2} \
 		BUILD=$(CURDIR)/build/asan \
-		sh tests/exec.sh tests/e2e/chaos_test.lua
+		exec sh tests/exec.sh tests/e2e/chaos_test.lua
 
 lint:
 	BUILD=build sh tests/check/lint_test.sh
