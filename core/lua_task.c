@@ -83,6 +83,16 @@ check_seconds(lua_State *L, int idx)
 	return s;
 }
 
+static struct task *
+check_running(lua_State *L)
+{
+	struct task *t = task_running(vm_of(L));
+
+	if (t == NULL)
+		luaL_error(L, "no task is running");
+	return t;
+}
+
 static void
 wake_all(struct wait_list *list)
 {
@@ -280,11 +290,7 @@ handle_start(lua_State *L, int fn, const char *name, bool detached)
 static int
 ltask_go(lua_State *L)
 {
-	struct task *parent = task_running(vm_of(L));
-
-	if (parent == NULL)
-		return luaL_error(L, "no task is running");
-	return handle_start(L, 1, task_name(parent), false);
+	return handle_start(L, 1, task_name(check_running(L)), false);
 }
 
 /* task.spawn_detached(name, fn, ...) -> task: belongs to nobody, ends with the
@@ -395,11 +401,8 @@ static int
 ltask_timeout(lua_State *L)
 {
 	double s = check_seconds(L, 1);
-	struct task *parent = task_running(vm_of(L));
 
-	if (parent == NULL)
-		return luaL_error(L, "no task is running");
-	handle_start(L, 2, task_name(parent), false);
+	handle_start(L, 2, task_name(check_running(L)), false);
 	return handle_wait(L, lua_gettop(L), s);
 }
 
@@ -424,12 +427,18 @@ static int
 ltask_deadline(lua_State *L)
 {
 	double s = check_seconds(L, 1);
-	struct task *t = task_running(vm_of(L));
 
 	lx_checknargs(L, 1);
-	if (t == NULL)
-		return luaL_error(L, "no task is running");
-	task_set_deadline(t, s);
+	task_set_deadline(check_running(L), s);
+	return 0;
+}
+
+/* task.renew(): the running task has its whole budget again */
+static int
+ltask_renew(lua_State *L)
+{
+	lx_checknargs(L, 0);
+	task_renew(check_running(L));
 	return 0;
 }
 
@@ -478,6 +487,7 @@ luaopen_core_task(lua_State *L)
 		{ "self", ltask_self },
 		{ "arm", ltask_arm },
 		{ "deadline", ltask_deadline },
+		{ "renew", ltask_renew },
 		{ "count", ltask_count },
 		{ NULL, NULL }
 	};

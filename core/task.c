@@ -444,8 +444,8 @@ task_start(lua_State *L, int nargs, const char *name,
 	t->where[0] = t->oom_where[0] = t->entry[0] = '\0';
 	t->payer = limits->shared && parent != NULL &&
 	    parent->payer->instructions != INT64_MAX ? parent->payer : t;
-	t->instructions = limits->instructions > 0 ? limits->instructions :
-	    INT64_MAX;
+	t->budget = t->instructions = limits->instructions > 0 ?
+	    limits->instructions : INT64_MAX;
 	t->memory = limits->memory > 0 ? limits->memory : INT64_MAX;
 	if (limits->deadline > 0)
 		t->deadline = loop_now(vm_loop(t->vm)) + limits->deadline;

@@ -103,6 +103,10 @@ void task_cancel(struct task *t);
 /* Give a task a (new) deadline, in seconds from now; 0: none. */
 void task_set_deadline(struct task *t, double seconds);
 
+/* Give a task its whole budget of instructions again: it has done a part of a
+ * work that has no end, such as following a log. */
+void task_renew(struct task *t);
+
 /* From here on the running task is counted, paused and killed: called before
  * code of a site runs. L is the coroutine that runs; entry says where that code
  * stands ("site/hooks/x/y.lua:3"; copied), for what can be told no better. */

@@ -384,6 +384,12 @@ task_arm(lua_State *L, const char *entry)
 		task_set_hook(t, t->co);
 }
 
+void
+task_renew(struct task *t)
+{
+	t->payer->instructions = t->payer->budget;
+}
+
 static void
 task_deadline_cb(evutil_socket_t fd, short what, void *arg)
 {

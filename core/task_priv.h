@@ -33,7 +33,7 @@ struct task {
 	int nowait_calls;		/* resumes below a C call that can't yield */
 	struct task *payer;		/* whose budgets it uses: itself, or the
 					 * one that outlives it */
-	int64_t instructions;		/* left; INT64_MAX: no budget */
+	int64_t budget, instructions;	/* all, left; INT64_MAX: none is set */
 	int64_t memory;			/* left; INT64_MAX: no cap */
 	int hook_count;			/* instructions between two hook calls */
 	double deadline;		/* monotonic; 0: none */

@@ -29,6 +29,7 @@ budgets.]],
     { "task.self(): table?", "`{ id, name }` of the running task", internal = true },
     { "task.arm(entry: string)", "from here on the running task is counted, paused and killed; `entry` is where the code stands", internal = true },
     { "task.deadline(seconds: number)", "of the running task, from now; 0: none", internal = true },
+    { "task.renew()", "the running task has its whole budget of instructions again", internal = true },
     { "task.count(): integer, integer", "how many tasks and waits there are", internal = true },
 
     { "Task:wait(): any", "its results", waits = true, errors = "Cancelled DeadlineExceeded BudgetExceeded MemoryExceeded ScriptError" },

@@ -59,6 +59,7 @@ local function send_rest(stream, dir, name, position)
       return position, any
     end
     any, position = true, after
+    task.renew() -- a log has no end; the budget of a site's hook on the way is for each part
     local ok, e = true, nil
     if missed > 0 then
       ok, e = send(stream, setmetatable({ event = "missed", bytes = missed, position = after - #text }, MISSED))
@@ -95,6 +96,7 @@ function M.send(stream, args)
     poll = any and POLL_FIRST or math.min(poll * 2, POLL_MOST)
     if not over then
       task.sleep(poll)
+      task.renew()
     end
   end
   return nil, e

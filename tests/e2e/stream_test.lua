@@ -106,6 +106,17 @@ t.test("logs: what rotation has removed is told", function()
   t.eq(reply.data.position, 108894)
 end)
 
+t.test("logs: a long one costs a site's hook no budget", function()
+  local d <close> = scratch.daemon { flags = { "--script-instructions", "20000" }, files = {
+    ["site/hooks/authorize/all.lua"] = "return { api = 1, summary = 'x', run = function() end }" } }
+  local a = spawn(d, "seq 1 3000000")
+  ended(d, a.agent_id)
+  local conn <close> = d:connect()
+  local list, reply = stream(conn, { cmd = "logs", agent_id = a.agent_id, position = 0, follow = true })
+  t.eq({ reply.ok, reply.error }, { true })
+  t.eq({ #text_of(list), list[1].event }, { 22888896, "log" })
+end)
+
 t.test("watch: states, output, changes, one agent's own", function()
   local d <close> = scratch.daemon()
   local all <close> = d:connect()

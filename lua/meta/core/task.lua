@@ -48,6 +48,9 @@ function task.arm(entry) end
 ---@param seconds number
 function task.deadline(seconds) end
 
+---the running task has its whole budget of instructions again
+function task.renew() end
+
 ---how many tasks and waits there are
 ---@return integer
 ---@return integer
