@@ -240,6 +240,16 @@ close_budget(lua_State *L, struct task *t)
 	}
 }
 
+/* A script's loop whose turns have as many instructions as fit into HOOK_COUNT is
+ * met at the same one each time, and that may be one of the library for ever. */
+static void
+look_elsewhere(lua_State *L, struct tasks *ts)
+{
+	ts->dice = ts->dice * 1103515245U + 12345U;
+	lua_sethook(L, task_hook, lua_gethookmask(L),
+	    1 + (int)(ts->dice >> 16) % 97);
+}
+
 /* Runs every t->hook_count instructions of a task's coroutines, and at the next
  * one when task_charge() asks for that. */
 static void
@@ -262,8 +272,12 @@ task_hook(lua_State *L, lua_Debug *ar)
 	}
 	if (t->kill == NULL && lua_gethookcount(L) != t->hook_count)
 		task_set_hook(t, L);
-	if ((t->kill == NULL && now < ts->slice_end) || in_library(L, ar))
+	if (t->kill == NULL && now < ts->slice_end)
 		return;
+	if (in_library(L, ar)) {
+		look_elsewhere(L, ts);
+		return;
+	}
 	if (!can_yield(L, ts, t)) {
 		stuck(L, ts, t, ar);
 		return;

@@ -58,6 +58,7 @@ struct tasks {
 	double slice_end;		/* monotonic: when to pause */
 	double stuck_since;		/* CPU time: it could not be paused */
 	int64_t unseen;			/* units charged since the last look */
+	uint32_t dice;			/* see look_elsewhere() */
 	double slice_begin;		/* coarse; see task_slice_end() */
 	char late[LUA_IDSIZE + 16];	/* where it was found to be late */
 	const char *nowait;		/* why waiting is not allowed now */

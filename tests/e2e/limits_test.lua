@@ -312,6 +312,26 @@ for name, case in pairs {
   end)
 end
 
+-- Turns of 1 to 40 instructions more: some fit evenly into the 1,000 between two looks,
+-- which then always find the library at work.
+t.test("a loop around a function of the library is ended, however long its turns", function()
+  local files = {}
+  for n = 0, 40 do
+    files[("site/commands/boom%d.lua"):format(n)] = boom("local a, u = 0, ctx.audit while true do " ..
+      ("a = 1 "):rep(n) .. " u:subject 'x' end")
+  end
+  local d <close> = daemon(files, { "--script-instructions", "1000000" })
+  local spare <close> = d:connect()
+  for n = 0, 40 do
+    local reply = spare:request({ cmd = "boom" .. n }, HANG)
+    t.eq(reply and reply.error and reply.error.code, "BudgetExceeded", n)
+    if not reply then
+      d:crash()
+      return
+    end
+  end
+end)
+
 t.test("a kill leaves the next request its limits, whatever ended the last one", function()
   local d <close> = daemon { ["site/commands/loop.lua"] = boom("while true do end"),
     ["site/commands/sort.lua"] = boom("table.sort({ 1, 2, 3 }, function() while true do end end)"),
