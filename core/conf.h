@@ -90,8 +90,4 @@ size_t conf_items(const struct conf_item **items);
 const char *conf_value(const struct conf *c, const char *name, char *buf,
     size_t size);
 
-/* "1 true yes on" / "0 false no off" in any case. Returns 0, or -1 when it is
- * none of these. */
-int conf_bool_parse(const char *text, bool *value);
-
 #endif

@@ -212,20 +212,3 @@ conf_value(const struct conf *c, const char *name, char *buf, size_t size)
 	snprintf(buf, size, "%s", text);
 	return buf;
 }
-
-int
-conf_bool_parse(const char *text, bool *value)
-{
-	static const char *const words[] = {
-		"0", "1", "false", "true", "no", "yes", "off", "on"
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(words); i++) {
-		if (strcasecmp(text, words[i]) == 0) {
-			*value = i % 2 == 1;
-			return 0;
-		}
-	}
-	return -1;
-}

@@ -53,7 +53,6 @@ int db_error(struct db *d, struct sqlite3_stmt *stmt, const char *what,
  * db_end(ok) and further db_begin() fail until LOOP_COMMIT has told everybody. */
 int db_begin(struct db *d, struct err *e);
 int db_end(struct db *d, bool ok, struct err *e);
-bool db_in_write(const struct db *d);
 
 /* SQLite rolled this turn's transaction back: nobody can write until LOOP_COMMIT.
  * Who goes on after a failed write should db_wait() first. */

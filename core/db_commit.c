@@ -155,12 +155,6 @@ db_commit_cb(void *arg)
 }
 
 bool
-db_in_write(const struct db *d)
-{
-	return d->in_write;
-}
-
-bool
 db_is_lost(const struct db *d)
 {
 	return d->lost;

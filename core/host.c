@@ -339,21 +339,3 @@ colibri_signal(struct colibri *h, int signo)
 {
 	return server_signal(h->vm, signo);
 }
-
-struct loop *
-host_loop(struct colibri *h)
-{
-	return h->loop;
-}
-
-const struct conf *
-host_conf(struct colibri *h)
-{
-	return h->conf;
-}
-
-struct vm *
-host_vm(struct colibri *h)
-{
-	return h->vm;
-}

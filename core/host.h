@@ -14,10 +14,6 @@
 struct colibri *host_new(struct conf *conf, struct event_base *base,
     struct err *e);
 
-struct loop *host_loop(struct colibri *h);
-const struct conf *host_conf(struct colibri *h);
-struct vm *host_vm(struct colibri *h);
-
 /* Signals of what serves (server_lua.c): keep: no handlers are installed;
  * server_signal() is as if TERM, INT or HUP had come, -1 for others. */
 void server_keep_signals(struct vm *vm);

@@ -24,8 +24,6 @@
 
 #define LOG_WAIT_MS	200	/* for a reader that does not keep up */
 
-static const char *const log_formats[] = { "text", "json" };
-
 static struct {
 	int fd;
 	enum log_level level;
@@ -130,38 +128,18 @@ log_enabled(enum log_level level)
 	return level <= logger.level;
 }
 
-static int
-log_index(const char *name, const char *const *words, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		if (strcmp(name, words[i]) == 0)
-			return (int)i;
-	}
-	return -1;
-}
-
 int
 log_level_parse(const char *name, enum log_level *level)
 {
-	int i = log_index(name, log_level_names, ARRAY_LEN(log_level_names));
+	size_t i;
 
-	if (i < 0)
-		return -1;
-	*level = (enum log_level)i;
-	return 0;
-}
-
-int
-log_format_parse(const char *name, enum log_format *format)
-{
-	int i = log_index(name, log_formats, ARRAY_LEN(log_formats));
-
-	if (i < 0)
-		return -1;
-	*format = (enum log_format)i;
-	return 0;
+	for (i = 0; i < ARRAY_LEN(log_level_names); i++) {
+		if (strcmp(name, log_level_names[i]) == 0) {
+			*level = (enum log_level)i;
+			return 0;
+		}
+	}
+	return -1;
 }
 
 void

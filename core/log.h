@@ -31,9 +31,8 @@ void log_setup(int fd, enum log_level level, enum log_format format);
 
 bool log_enabled(enum log_level level);
 
-/* "error" "warn" "info" "debug"; "text" "json". Return 0, or -1 when unknown. */
+/* "error" "warn" "info" "debug". Returns 0, or -1 when unknown. */
 int log_level_parse(const char *name, enum log_level *level);
-int log_format_parse(const char *name, enum log_format *format);
 
 /* topic: the file or service that speaks, [a-z_]+. */
 void log_write(enum log_level level, const char *topic, const char *msg,

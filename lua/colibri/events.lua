@@ -1,4 +1,4 @@
--- events.lua - what happens in the daemon, told to whoever subscribed or watches.
+-- events.lua - what happens in the daemon, told to whoever watches.
 --
 -- emit() never waits and never keeps anything for a watcher: an event goes into
 -- the output of its connection, and when that is full it is counted instead.
@@ -7,7 +7,6 @@
 local clock = require "core.clock"
 local err = require "colibri.err"
 local json = require "core.json"
-local log = require "colibri.log"
 local task = require "core.task"
 
 local M = {}
@@ -15,16 +14,7 @@ local M = {}
 local ORDER = json.ordered { "event", "at", "agent_id", "state", "status", "data" }
 local MISSED = json.ordered { "event", "count" }
 
-local subscribers = {} -- key -> function(name, fields)
 local watchers = {} -- set of { stream, agent, missed, waiter }
-
---- Have fn called with each event: fn(name, fields). It must not wait.
--- @return function() that ends the subscription
-function M.subscribe(fn)
-  local key = {}
-  subscribers[key] = fn
-  return function() subscribers[key] = nil end
-end
 
 local function tell_watchers(event)
   for watcher in pairs(watchers) do
@@ -36,17 +26,10 @@ local function tell_watchers(event)
   end
 end
 
---- Tell everybody. Does not wait. A subscriber that raises is logged; the others
--- still hear.
+--- Tell everybody. Does not wait.
 -- @param name string: "agent", "hook_suspended", ...
 -- @param fields table of names and numbers, never a secret; `agent_id` when it is about an agent
 function M.emit(name, fields)
-  for _, fn in pairs(subscribers) do
-    local ok, e = pcall(fn, name, fields)
-    if not ok then
-      log.error("events", "a subscriber failed", { event = name, error = tostring(e) })
-    end
-  end
   if next(watchers) == nil then
     return
   end

@@ -81,7 +81,6 @@ TEST(words_and_choices)
 TEST(log_words_are_those_of_the_log)
 {
 	static const char *const levels[] = { "error", "warn", "info", "debug" };
-	enum log_format format;
 	enum log_level level;
 	struct conf *c;
 	char words[64];
@@ -96,8 +95,7 @@ TEST(log_words_are_those_of_the_log)
 		conf_free(c);
 	}
 	c = load("--log-format|json", NULL);
-	CHECK_INT(log_format_parse("json", &format), 0);
-	CHECK_INT(c->log_format, format);
+	CHECK_INT(c->log_format, LOG_JSON);
 	conf_free(c);
 }
 
@@ -148,25 +146,6 @@ TEST(seconds)
 	}
 }
 
-TEST(booleans)
-{
-	static const char *const yes[] = { "1", "true", "Yes", "ON" };
-	static const char *const no[] = { "0", "FALSE", "no", "Off" };
-	bool value;
-	size_t i;
-
-	for (i = 0; i < 4; i++) {
-		value = false;
-		CHECK_INT(conf_bool_parse(yes[i], &value), 0);
-		CHECK(value);
-		CHECK_INT(conf_bool_parse(no[i], &value), 0);
-		CHECK(!value);
-	}
-	CHECK_INT(conf_bool_parse("", &value), -1);
-	CHECK_INT(conf_bool_parse("2", &value), -1);
-	CHECK_INT(conf_bool_parse("yess", &value), -1);
-}
-
 TEST(values_fit_their_buffer)
 {
 	struct conf *c;
@@ -186,5 +165,4 @@ CHECK_MAIN(
     RUN(log_words_are_those_of_the_log);
     RUN(numbers);
     RUN(seconds);
-    RUN(booleans);
     RUN(values_fit_their_buffer))

@@ -159,7 +159,6 @@ TEST(levels)
 TEST(names)
 {
 	enum log_level level;
-	enum log_format format;
 
 	CHECK_INT(log_level_parse("error", &level), 0);
 	CHECK_INT(level, LOG_ERROR);
@@ -167,11 +166,6 @@ TEST(names)
 	CHECK_INT(level, LOG_DEBUG);
 	CHECK_INT(log_level_parse("loud", &level), -1);
 	CHECK_INT(log_level_parse("", &level), -1);
-	CHECK_INT(log_format_parse("text", &format), 0);
-	CHECK_INT(format, LOG_TEXT);
-	CHECK_INT(log_format_parse("json", &format), 0);
-	CHECK_INT(format, LOG_JSON);
-	CHECK_INT(log_format_parse("xml", &format), -1);
 }
 
 TEST(errno_is_kept)
