@@ -85,6 +85,23 @@ function M.with_env(argv, env)
   return M.append(words, argv)
 end
 
+--- The launcher's words as root, and behind a prefix the agent's argv with its
+-- environment set inside.
+-- @return words, argv | nil, err
+function M.as_root(ctx, words, argv, env)
+  local out, prefixed = M.privileged(ctx, words)
+  if not out then
+    return nil, prefixed
+  elseif not prefixed then
+    return out, argv
+  end
+  local inside, e = M.with_env(argv, env)
+  if not inside then
+    return nil, e
+  end
+  return out, inside
+end
+
 --- The agent's argv with its working directory entered inside the jail, by the
 -- jail's own sh: jexec and jail(8) begin in the root.
 -- @param cwd string|nil: nil leaves argv as it is
@@ -120,7 +137,7 @@ function M.no_user(jail, backend)
 end
 
 checked.functions(M, "launch", { privileged = "table table", kill_words = "table string",
-  env_words = "table? string?", with_env = "table table",
+  env_words = "table? string?", with_env = "table table", as_root = "table table table table",
   append = "table table", root_of = "table string", no_user = "table string",
   with_cwd = "table string?" })
 

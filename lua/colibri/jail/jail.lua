@@ -34,18 +34,11 @@ return {
     if jail.user then
       words[#words + 1] = "exec.jail_user=" .. jail.user
     end
-    argv = launch.with_cwd(argv, jail.cwd)
-    local out, prefixed = launch.privileged(ctx, words)
+    local out, inside = launch.as_root(ctx, words, launch.with_cwd(argv, jail.cwd), env)
     if not out then
-      return nil, prefixed
+      return nil, inside
     end
-    if prefixed then
-      argv, e = launch.with_env(argv, env)
-      if not argv then
-        return nil, e
-      end
-    end
-    out[#out + 1] = "command=" .. argv[1]
-    return table.move(argv, 2, #argv, #out + 1, out)
+    out[#out + 1] = "command=" .. inside[1]
+    return table.move(inside, 2, #inside, #out + 1, out)
   end,
 }

@@ -62,17 +62,10 @@ return {
       launch.append(words, { "-U", jail.user })
     end
     words[#words + 1] = jail.name
-    argv = launch.with_cwd(argv, jail.cwd)
-    local out, prefixed = launch.privileged(ctx, words)
+    local out, inside = launch.as_root(ctx, words, launch.with_cwd(argv, jail.cwd), env)
     if not out then
-      return nil, prefixed
+      return nil, inside
     end
-    if prefixed then
-      argv, e = launch.with_env(argv, env)
-      if not argv then
-        return nil, e
-      end
-    end
-    return launch.append(out, argv)
+    return launch.append(out, inside)
   end,
 }

@@ -34,6 +34,16 @@ function launch.kill_words(ctx, backend) end
 ---@return colibri.Error? err
 function launch.with_env(argv, env) end
 
+---`privileged(words)`, and the agent's argv, by `with_env` where a prefix stands in front
+---Fails with ProgramNotFound, ProgramNotTrusted, BadSetting, BadParameter.
+---@param ctx colibri.Ctx
+---@param words string[]
+---@param argv string[]
+---@param env table<string, string>
+---@return string[]?
+---@return string[]
+function launch.as_root(ctx, words, argv, env) end
+
 ---the first list with the second behind it
 ---@param list any[]
 ---@param more any[]
