@@ -33,20 +33,6 @@ shim_die_with_parent(void)
 	procctl(P_PID, getpid(), PROC_PDEATHSIG_CTL, &signo);
 }
 
-static void
-hits_add(struct shim_hits *hits, pid_t pid)
-{
-	size_t i, n = hits->n < SHIM_HITS_MAX ? hits->n : SHIM_HITS_MAX;
-
-	for (i = 0; i < n; i++) {
-		if (hits->list[i].pid == pid)
-			return;
-	}
-	if (n < SHIM_HITS_MAX)
-		hits->list[n] = (struct shim_hit){ .pid = pid };
-	hits->n++;
-}
-
 /* Whom the signal will reach, for the count; and whom it will not. A pid whose
  * owner we are not refuses the signal 0 already. */
 static void
@@ -55,6 +41,7 @@ hits_collect(struct shim_hits *hits)
 	struct procctl_reaper_status rs;
 	struct procctl_reaper_pidinfo *pi;
 	struct procctl_reaper_pids rp;
+	struct shim_hit hit = { .name = "" };
 	size_t i;
 
 	hits->nrefused = 0;
@@ -66,10 +53,11 @@ hits_collect(struct shim_hits *hits)
 		rp.rp_count = 0;
 	for (i = 0; i < rp.rp_count && (pi[i].pi_flags &
 	    REAPER_PIDINFO_VALID) != 0; i++) {
-		if (kill(pi[i].pi_pid, 0) == 0)
-			hits_add(hits, pi[i].pi_pid);
-		else if (errno == EPERM && hits->nrefused < SHIM_HITS_MAX)
-			hits->refused[hits->nrefused++] = pi[i].pi_pid;
+		hit.pid = pi[i].pi_pid;
+		if (kill(hit.pid, 0) == 0)
+			shim_hits_add(hits, &hit);
+		else if (errno == EPERM)
+			shim_hits_refuse(hits, &hit);
 	}
 	free(pi);
 }
@@ -297,28 +285,15 @@ facts_of(pid_t pid)
 }
 
 static void
-hits_add(struct shim_hits *hits, pid_t pid, const char *name)
-{
-	size_t i, n = hits->n < SHIM_HITS_MAX ? hits->n : SHIM_HITS_MAX;
-
-	for (i = 0; i < n; i++) {
-		if (hits->list[i].pid == pid)
-			return;
-	}
-	if (n < SHIM_HITS_MAX) {
-		hits->list[n].pid = pid;
-		memcpy(hits->list[n].name, name, sizeof(hits->list[n].name));
-	}
-	hits->n++;
-}
-
-static void
 hits_signal(struct shim_hits *hits, pid_t pid, const char *name, int signo)
 {
+	struct shim_hit hit = { .pid = pid };
+
+	memcpy(hit.name, name, sizeof(hit.name));
 	if (kill(pid, signo) == 0)
-		hits_add(hits, pid, name);
-	else if (errno == EPERM && hits->nrefused < SHIM_HITS_MAX)
-		hits->refused[hits->nrefused++] = pid;
+		shim_hits_add(hits, &hit);
+	else if (errno == EPERM)
+		shim_hits_refuse(hits, &hit);
 }
 
 /* The least depth that is to be signalled: that of the processes in a pid

@@ -17,15 +17,21 @@ void shim_die_with_parent(void);
 
 /* Processes that were signalled, each counted once. */
 #define SHIM_HITS_MAX	32		/* of which more than the number is kept */
+struct shim_hit {
+	pid_t pid;
+	char name[20];			/* of harmless bytes; may be "" */
+};
 struct shim_hits {
 	size_t n;
-	struct shim_hit {
-		pid_t pid;
-		char name[20];		/* of harmless bytes; may be "" */
-	} list[SHIM_HITS_MAX];
+	struct shim_hit list[SHIM_HITS_MAX];
 	size_t nrefused;		/* of the last round: not ours to signal */
-	pid_t refused[SHIM_HITS_MAX];
+	struct shim_hit refused[SHIM_HITS_MAX];
 };
+
+/* Count a process once; it may be one of hits->refused. */
+void shim_hits_add(struct shim_hits *hits, const struct shim_hit *hit);
+/* One that refused the signal. */
+void shim_hits_refuse(struct shim_hits *hits, const struct shim_hit *hit);
 
 /*
  * Send a signal once to each descendant; count them in hits (may be NULL).

@@ -34,6 +34,29 @@ shim_now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+/* --- who was hit --- */
+
+void
+shim_hits_add(struct shim_hits *hits, const struct shim_hit *hit)
+{
+	size_t i, n = hits->n < SHIM_HITS_MAX ? hits->n : SHIM_HITS_MAX;
+
+	for (i = 0; i < n; i++) {
+		if (hits->list[i].pid == hit->pid)
+			return;
+	}
+	if (n < SHIM_HITS_MAX)
+		hits->list[n] = *hit;
+	hits->n++;
+}
+
+void
+shim_hits_refuse(struct shim_hits *hits, const struct shim_hit *hit)
+{
+	if (hits->nrefused < SHIM_HITS_MAX)
+		hits->refused[hits->nrefused++] = *hit;
+}
+
 /* --- signals through a program with more rights --- */
 
 static void ATTR_NORETURN
@@ -56,22 +79,24 @@ helper_run(const struct shim_spec *spec, char **argv)
 	_exit(127);
 }
 
-/* Waits for it: what it starts must not be taken for the agent's. */
-static void
+/* Waits for it: what it starts must not be taken for the agent's. Returns whether
+ * it has signalled them all. */
+static bool
 helper_wait(pid_t pid)
 {
 	double end = shim_now() + HELPER_SECONDS;
-	int status;
+	int status = -1;
 
 	while (waitpid(pid, &status, WNOHANG) == 0) {
 		if (shim_now() > end)
 			kill(pid, SIGKILL);
 		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
 	}
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 static void
-stop_through_helper(struct shim_stop *st, int signo, const struct shim_hits *h)
+stop_through_helper(struct shim_stop *st, int signo, struct shim_hits *h)
 {
 	const struct shim_spec *spec = st->spec;
 	char words[SHIM_HITS_MAX + 1][16], **argv;
@@ -87,14 +112,16 @@ stop_through_helper(struct shim_stop *st, int signo, const struct shim_hits *h)
 	argv[n++] = words[0];
 	for (i = 0; i < h->nrefused; i++) {
 		snprintf(words[i + 1], sizeof(words[0]), "%ld",
-		    (long)h->refused[i]);
+		    (long)h->refused[i].pid);
 		argv[n++] = words[i + 1];
 	}
 	pid = fork();
 	if (pid == 0)
 		helper_run(spec, argv);
-	if (pid > 0)
-		helper_wait(pid);
+	if (pid > 0 && helper_wait(pid)) {
+		for (i = 0; i < h->nrefused; i++)
+			shim_hits_add(h, &h->refused[i]);
+	}
 	free(argv);
 }
 

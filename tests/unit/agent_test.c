@@ -304,6 +304,8 @@ TEST(what_it_may_not_signal_is_left_to_the_kill_program)
 			UNTIL(seen_end(&seen));
 			CHECK_INT(seen.signo, SIGTERM);
 			CHECK(is_gone(seen.pid));
+			CHECK_INT(seen.end.signalled, 1);
+			CHECK_INT(seen.end.killed, 0);
 		}
 	}
 	teardown();
