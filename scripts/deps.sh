@@ -67,6 +67,7 @@ list_debian() {
 		cmd:openssl openssl
 		cmd:valgrind valgrind
 		cmd:lua5.4 lua5.4
+		cmd:sudo sudo
 		END
 	*) say "deps.sh: unknown group '$1'"; exit 2 ;;
 	esac

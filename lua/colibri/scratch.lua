@@ -42,12 +42,13 @@ function Daemon:stat(name)
   return files.stat(self.dir, name)
 end
 
---- Put /bin/sh and what it links into a jail root: a shell inside. Waits.
+--- Put /bin/sh, further programs and what they link into a jail root. Waits.
 -- @param name string: the root below the scratch directory, "jails/proof0/root"
-function Daemon:furnish(name)
+-- @param ... absolute paths of programs
+function Daemon:furnish(name, ...)
   local root <close> = assert(fs.open_trusted(self.dir))
-  local paths = { "/bin/sh" }
-  local ldd = assert(proc.run { "/usr/bin/ldd", "/bin/sh", env = { PATH = "/usr/bin:/bin" } })
+  local paths = { "/bin/sh", ... }
+  local ldd = assert(proc.run { "/usr/bin/ldd", env = { PATH = "/usr/bin:/bin" }, table.unpack(paths) })
   for path in ldd.stdout:gmatch("(/%S+)") do
     paths[#paths + 1] = path:gsub(":$", "")
   end

@@ -60,10 +60,11 @@ function _Daemon:read(name) end
 ---@return colibri.Error? err
 function _Daemon:stat(name) end
 
----puts a shell into a jail root below it
+---puts a shell and further programs into a jail root below it
 ---@async
 ---@param name string
-function _Daemon:furnish(name) end
+---@param ... any
+function _Daemon:furnish(name, ...) end
 
 ---sends a command; its data, or the daemon's error
 ---Fails with @client.
