@@ -183,7 +183,7 @@ struct agent_record {
 int agent_find(const char *dir, struct agent_record *rec, struct err *e);
 
 /* After its shim was killed: KILL what is left of the agent, by the session
- * it led (only while the start time fits) and by COLIBRI_AGENT_ID in the
+ * it led (while that number is surely its own) and by COLIBRI_AGENT_ID in the
  * environment of processes. Returns how many were found. */
 int agent_sweep(const char *id, const struct agent_record *rec);
 

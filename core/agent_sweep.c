@@ -32,22 +32,53 @@
 struct sweep {
 	const char *id;
 	const struct agent_record *rec;
+	bool session;		/* is the number of its session still its own? */
 	char mark[192];		/* COLIBRI_AGENT_ID=<id> */
 	int found;		/* of the round */
 };
 
-/* One process: its session and its environment (NUL-terminated words). The
- * session's number may be somebody else's by now: its first process must have
- * started before it. */
+/* When this machine was started, in UNIX seconds. */
+static int64_t
+boot_time(void)
+{
+#ifdef CLOCK_BOOTTIME
+	const clockid_t id = CLOCK_BOOTTIME;	/* goes on in a suspend */
+#else
+	const clockid_t id = CLOCK_MONOTONIC;
+#endif
+	struct timespec now, up;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(id, &up);
+	return (int64_t)now.tv_sec - (int64_t)up.tv_sec;
+}
+
+/* A session keeps its number for as long as somebody is in it, with its first
+ * process or without. Somebody else may have it when that one is another now, or
+ * when all pids are: the machine (or container: its first process) was
+ * restarted since. */
+static bool
+session_is_ours(const struct agent_record *rec)
+{
+	uint64_t first;
+
+	if (rec->pid <= 1 || rec->pid_start == 0 ||
+	    rec->started_at < boot_time() ||
+	    rec->pid_start < platform_start_time(1))
+		return false;
+	first = platform_start_time(rec->pid);
+	return first == 0 || first == rec->pid_start;
+}
+
+/* One process: its session and its environment (NUL-terminated words). */
 static void
 sweep_process(struct sweep *s, pid_t pid, pid_t session, uint64_t start,
     const char *env, size_t len)
 {
 	const char *at;
 	size_t n = strlen(s->mark) + 1;
-	bool mine = s->rec->pid > 1 && s->rec->pid_start > 0 &&
-	    session == s->rec->pid && start >= s->rec->pid_start &&
-	    (pid != s->rec->pid || start == s->rec->pid_start);
+	bool mine = s->session && session == s->rec->pid &&
+	    start >= s->rec->pid_start;
 
 	for (at = env; !mine && len >= n; len--, at++)
 		mine = (at == env || at[-1] == '\0') &&
@@ -146,6 +177,7 @@ agent_sweep(const char *id, const struct agent_record *rec)
 	snprintf(s.mark, sizeof(s.mark), "COLIBRI_AGENT_ID=%.150s", id);
 	for (round = 0; round < ROUNDS; round++) {
 		s.found = 0;
+		s.session = session_is_ours(rec);
 		sweep_round(&s);
 		if (s.found == 0)
 			break;
