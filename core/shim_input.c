@@ -6,6 +6,7 @@
  * nobody else should see, so they are wiped when they are written.
  */
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "shim_priv.h"
@@ -13,10 +14,13 @@
 static void
 input_forget(struct shim_input *in, size_t len)
 {
-	secret_wipe(in->waiting.data, len);
-	buf_drain(&in->waiting, len);
-	if (in->waiting.len == 0)
-		buf_free(&in->waiting);
+	struct secret_buf *b = &in->waiting;
+
+	b->len -= len;
+	memmove(b->data, b->data + len, b->len);
+	secret_wipe(b->data + b->len, len);
+	if (b->len == 0)
+		secret_buf_free(b);
 }
 
 void
@@ -49,7 +53,10 @@ shim_input_add(struct shim_input *in, const char *bytes, size_t len)
 		return EPIPE;
 	if (len > SHIM_INPUT_MAX || in->waiting.len > SHIM_INPUT_MAX - len)
 		return EAGAIN;
-	buf_add(&in->waiting, bytes, len);
+	if (len == 0)
+		return 0;
+	memcpy(secret_buf_reserve(&in->waiting, len), bytes, len);
+	in->waiting.len += len;
 	shim_input_flush(in);
 	return in->fd < 0 && !in->held ? EPIPE : 0;
 }

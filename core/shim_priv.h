@@ -154,7 +154,7 @@ struct shim_input {
 	int fd;				/* -1: closed, or there never was one */
 	bool any;			/* there was one, or will be: */
 	bool held;			/* what is added waits for it */
-	struct buf waiting;
+	struct secret_buf waiting;	/* may be prompts */
 };
 
 /* Queue for the agent's stdin: 0, or an errno: ENOTSUP, EPIPE, EAGAIN. */
