@@ -97,17 +97,21 @@ log_open_part(struct shim_log *l)
 	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC |
 	    O_NOFOLLOW;
 	char name[NAME_SIZE];
+	struct stat st;
 	int fd, times;
 
 	log_name(l, l->start, "", name);
 	fd = openat(l->dir, name, flags, 0600);
+	if (fd < 0)
+		return -1;
 	log_name(l, l->start, ".times", name);
 	times = openat(l->dir, name, flags, 0600);
-	if (fd < 0 || times < 0) {
-		if (fd >= 0)
-			close(fd);
-		if (times >= 0)
-			close(times);
+	if (times < 0) {
+		/* What comes goes to the part before, not here. */
+		log_name(l, l->start, "", name);
+		if (fstat(fd, &st) == 0 && st.st_size == 0)
+			unlinkat(l->dir, name, 0);
+		close(fd);
 		return -1;
 	}
 	if (l->fd >= 0)

@@ -170,8 +170,28 @@ TEST(a_second_run_goes_on_in_the_same_stream)
 	teardown();
 }
 
+/* The disk may have no room for the second of a part's two files. */
+TEST(a_part_that_cannot_be_begun_hides_nothing)
+{
+	struct seen seen = { .free_at_end = true };
+	struct agent_log_pos pos = { .at = 51 };	/* has read 1 to 20 */
+	uint64_t missed;
+	long next = 21;
+
+	setup();
+	start_sh("seq 1 20; mkdir $T/agents/a1/out.0000000000000051.times;"
+	    " sleep 0.1; seq 21 30", (struct agent_spec){ .log_size = 51,
+	    .log_keep = 1000 }, &seen);
+	UNTIL(seen_end(&seen));
+	read_numbers(&pos, &next, &missed);
+	CHECK_INT(next, 31);
+	CHECK_INT(missed, 0);
+	teardown();
+}
+
 CHECK_MAIN(
     RUN(no_line_is_lost_or_twice);
     RUN(parts_begin_with_a_line_and_old_ones_go);
     RUN(what_is_no_text_is_kept);
-    RUN(a_second_run_goes_on_in_the_same_stream))
+    RUN(a_second_run_goes_on_in_the_same_stream);
+    RUN(a_part_that_cannot_be_begun_hides_nothing))
