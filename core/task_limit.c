@@ -454,6 +454,7 @@ task_may_begin(struct tasks *ts)
 		ts->turn = loop_turn_number(l);
 		ts->begun = 0;
 		ts->begin_end = loop_now_fresh(l) + TURN_SECONDS;
+		task_slice_begin(ts);	/* the wait before it was nobody's */
 	}
 	if ((++ts->begun & 7) == 0 && loop_now_fresh(l) >= ts->begin_end)
 		ts->begin_end = 0;

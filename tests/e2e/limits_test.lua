@@ -292,6 +292,17 @@ t.test("an SQL statement without end is interrupted; what kept the loop busy is 
   end
 end)
 
+t.test("the wait before a request is not told as time that it kept the loop busy", function()
+  local d <close> = scratch.daemon { log_level = "warn" }
+  for _ = 1, 2 do
+    task.sleep(1.2)
+    t.ok(d:call("status"))
+  end
+  for seconds in d:stop().stderr:gmatch("kept the loop busy for ([%d.]+) s") do
+    t.ok(tonumber(seconds) < 1, seconds)
+  end
+end)
+
 -- As a hook, with the settings that are shipped.
 for name, case in pairs {
   ["backtracks for ever"] = { "local _ = ('a'):rep(60):find(('.-'):rep(12) .. 'b')", "BudgetExceeded" },
