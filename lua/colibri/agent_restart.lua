@@ -24,6 +24,7 @@ local new_ctx -- function() -> ctx of the current generation
 
 local lost = 0 -- agents, since the start
 local REPORT_SECONDS = 5 -- for the report of an end that we know of already
+local STORE_SECONDS = 10 -- until the next try when the store could not take a restart
 
 --- How to make a ctx for what nobody asked for. Called once at start.
 function M.setup(make_ctx)
@@ -42,7 +43,7 @@ local function decide(gen, row, ended, now)
     return { action = "end" }
   end
   local run = { code = ended.code, signal = ended.signal, lost = ended.lost, error = ended.error,
-    seconds = math.max(now - row.started_at, 0), now = now }
+    seconds = math.max((ended.ended_at or now) - row.started_at, 0), now = now }
   local ok, decision = xpcall(policy.decide, script.traceback, row.restart, run, decode(row.restart_memory),
     decode(row.spec).restart_options or {}, math.random)
   if ok and type(decision) == "table" and (decision.action ~= "restart" or type(decision.delay) == "number" and
@@ -105,16 +106,11 @@ local function log_end(agent_id, ended, decision)
     delay = decision.delay })
 end
 
---- A run has ended: write it down, and have it started again when the policy
--- says so. Waits for the commit; idempotent.
--- @param ended { code, signal, lost, ended_at, error }
--- @return true | nil, err
-function M.ended(ctx, agent_id, ended)
-  local known = live[agent_id]
-  live[agent_id] = nil
+-- The end of a run, in the store, and what follows from it. Waits for the commit.
+local function record(ctx, agent_id, ended, pending_usage)
   local gen = new_ctx and new_ctx().gen or ctx.gen -- a dry run was not set up
   local decision, e = ctx.db:write(function(tx)
-    return write_end(tx, gen, agent_id, ended, known and known.usage)
+    return write_end(tx, gen, agent_id, ended, pending_usage)
   end)
   if decision and decision.action ~= "none" then
     lost = lost + (ended.lost and 1 or 0)
@@ -129,6 +125,20 @@ function M.ended(ctx, agent_id, ended)
   end
   store.changed(agent_id)
   return decision ~= nil or nil, e
+end
+
+--- A run has ended: write it down, and have it started again when the policy
+-- says so. Waits for the commit; idempotent. When the store fails it is written down
+-- later: until then the agent counts as running, and is not started again.
+-- @param ended { code, signal, lost, ended_at, error }
+-- @return true | nil, err
+function M.ended(ctx, agent_id, ended)
+  local known = live[agent_id]
+  live[agent_id] = nil
+  ended.ended_at = ended.ended_at or store.now()
+  return store.insist(ctx, "end of " .. agent_id, function()
+    return record(ctx, agent_id, ended, known and known.usage)
+  end)
 end
 
 --- How many agents were lost since the start.
@@ -157,7 +167,10 @@ local function start(ctx, agent_id, manual)
   local before = ending[agent_id]
   if before and not ctx.dry_run then
     -- The report of its last end is on the way; it must not count for the next run.
-    store.wait_change(agent_id, REPORT_SECONDS)
+    local limit = clock.monotonic() + REPORT_SECONDS
+    while ending[agent_id] == before and clock.monotonic() < limit do
+      store.wait_change(agent_id, limit - clock.monotonic())
+    end
     if ending[agent_id] == before then
       ending[agent_id] = nil
     end
@@ -181,6 +194,9 @@ local function wait_and_start(agent_id, token, delay)
   local out, e = start(new_ctx(), agent_id)
   if not out then
     log.warn("agent", "restart failed", { agent = agent_id, code = e.code, error = e.message })
+    if not e.started and e.code:find "^Store" and not pending[agent_id] then
+      M.schedule(agent_id, STORE_SECONDS) -- it waits still
+    end
   end
 end
 

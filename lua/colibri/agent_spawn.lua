@@ -82,19 +82,26 @@ local function insert(ctx, spawn)
   end)
 end
 
--- The agent did not come to life: stop what there is, say so in its row.
+-- The agent did not come to life: stop what there is, say so in its row; unless this
+-- run has ended already, and another one may have begun.
 local function give_up(ctx, spawn, e)
-  local known = live[spawn.agent_id]
-  live[spawn.agent_id] = nil
-  if known and known.handle then
+  local id, known = spawn.agent_id, live[spawn.agent_id]
+  if known and known.run == spawn.run then
+    live[id] = nil
     if e.code ~= "ExecFailed" and not known.gone then
-      store.ending[spawn.agent_id] = known -- its end is still to be reported
+      store.ending[id] = known -- its end is still to be reported
     end
     known.handle:stop(9, 0)
   end
-  update(ctx, spawn.agent_id, { status = "failed", ended_at = now(), reason = e.code .. ": " .. e.message })
-  store.changed(spawn.agent_id)
-  log.warn("agent", "spawn failed", { agent = spawn.agent_id, code = e.code, error = e.message })
+  local at, reason = now(), e.code .. ": " .. e.message
+  store.insist(ctx, "failed spawn of " .. id, function()
+    return ctx.db:write(function(tx)
+      return tx:exec([[UPDATE agents SET status = 'failed', ended_at = ?, reason = ?
+        WHERE agent_id = ? AND run = ? AND status IN ('starting', 'running')]], at, reason, id, spawn.run)
+    end)
+  end)
+  store.changed(id)
+  log.warn("agent", "spawn failed", { agent = id, code = e.code, error = e.message })
   return nil, e
 end
 
@@ -166,7 +173,7 @@ local function settle(ctx, spawn, planned, handle, event)
       handle:pid(), result.result, code, spawn.ready == "start" and now() or nil, spawn.agent_id, spawn.run)
   end)
   if not ok then
-    return nil, e
+    return give_up(ctx, spawn, e) -- nobody shall have an agent that was refused
   end
   store.changed(spawn.agent_id)
   return setmetatable({ agent_id = spawn.agent_id, status = "running", run = spawn.run, pid = handle:pid(),

@@ -50,8 +50,9 @@ local function with_victims(row, ended)
 end
 
 -- The agent as it is to be stopped. One that is just being started (again) has no
--- process yet and will have one in a moment; one that waits for its restart is
--- kept from it, unless that begins in this very moment.
+-- process yet and will have one in a moment; the end of one that the store could not
+-- take yet is written down in a moment; one that waits for its restart is kept from
+-- it, unless that begins in this very moment.
 -- @return row, known | row, nil: it waited, and is down | nil, err
 local function catch(agents, agent_id)
   local row, e
@@ -64,7 +65,7 @@ local function catch(agents, agent_id)
       if restart.cancel(agents.ctx, agent_id) then
         return agents:get(agent_id)
       end
-    elseif row.status == "starting" then
+    elseif row.status == "starting" or row.status == "running" then
       store.wait_change(agent_id, CATCH_SECONDS)
     else
       break

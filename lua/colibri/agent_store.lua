@@ -97,6 +97,27 @@ function M.update(ctx, agent_id, values)
   return ctx.db:write(function(tx) return tx:exec(sql, table.unpack(binds)) end)
 end
 
+local RETRY_FIRST, RETRY_MOST = 1, 60 -- seconds
+
+--- Have a write done that nobody else would make up for: when the store fails, its
+-- disk is full maybe, a task of its own tries again until it does not.
+-- @param what string: name of that task
+-- @param write function() -> true | nil, err; waits for the commit
+-- @return what the first try gave
+function M.insist(ctx, what, write)
+  local ok, e = write()
+  if not ok and not ctx.dry_run then
+    task.spawn_detached(what, function()
+      local pause = RETRY_FIRST
+      repeat
+        task.sleep(pause)
+        pause = math.min(pause * 2, RETRY_MOST)
+      until write()
+    end)
+  end
+  return ok, e
+end
+
 -- Who waits for a change of one agent.
 local waiters = {}
 

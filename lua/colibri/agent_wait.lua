@@ -23,7 +23,8 @@ local function look(agents, agent_id, what)
     return nil, err.new("AgentEnded", "agent '%s' ended before it was ready: status %s, %s", agent_id, row.status,
       row.reason or row.exit_signal and "signal " .. row.exit_signal or "exit code " .. tostring(row.exit_code))
   end
-  return what == "ready" and row.ready_at and row or nil
+  -- One that waits for its next run was ready; it is not.
+  return what == "ready" and row.ready_at and row.status ~= "waiting" and row or nil
 end
 
 --- Wait until an agent is ready, or has ended for good.
