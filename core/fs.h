@@ -139,4 +139,9 @@ int fs_remove_tree(const char *path, struct err *e);
  * there and others may enter it). */
 int fs_make_private(const char *path, struct err *e);
 
+/* Lock a file for as long as the descriptor that comes back is open; it is made,
+ * and stays there, with the pid in it. Codes: StateInUse (another descriptor has
+ * the lock), WriteFailed. -1 on failure. */
+int fs_lock_file(const char *path, struct err *e);
+
 #endif

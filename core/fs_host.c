@@ -1,10 +1,12 @@
 /*
  * fs_host.c - directories of the host that belong to the daemon; see fs.h.
  */
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,4 +54,33 @@ fs_make_private(const char *path, struct err *e)
 	rc = fs_check_trusted(fd, 077, path, e);
 	close(fd);
 	return rc;
+}
+
+int
+fs_lock_file(const char *path, struct err *e)
+{
+	char pid[32] = "";
+	int fd, n;
+
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		err_sys(e, "WriteFailed", "open %s", path);
+		return -1;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK)
+			err_sys(e, "WriteFailed", "lock %s", path);
+		else if (pread(fd, pid, sizeof(pid) - 1, 0) > 0)
+			err_set(e, "StateInUse", "%s is locked by process %.*s",
+			    path, (int)strcspn(pid, "\n"), pid);
+		else
+			err_set(e, "StateInUse", "%s is locked", path);
+		close(fd);
+		return -1;
+	}
+	/* Only for people: a full disk is no reason not to start. */
+	n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+	if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)n, 0) != n)
+		errno = 0;
+	return fd;
 }

@@ -7,10 +7,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "fs.h"
 #include "host.h"
 #include "lx.h"
 #include "mem.h"
@@ -19,6 +21,7 @@
 #include "vm.h"
 
 #define SERVER_CLASS	"colibri.server"
+#define HOLD_CLASS	"colibri.server.hold"
 
 /* server.listen{ handle = fn, failed = fn } -> server | nil, err */
 static int
@@ -247,9 +250,49 @@ lserver_next_signal(lua_State *L)
 	return op_wait(L, &op->op);
 }
 
+/* server.hold(path) -> guard with :release() and __close | nil, err(StateInUse,
+ * WriteFailed): a lock file, against a second daemon */
+static int
+lserver_hold(lua_State *L)
+{
+	const char *path = lx_checkstr(L, 1);
+	struct err e = ERR_INIT;
+	int *fd;
+
+	lx_checknargs(L, 1);
+	fd = lua_newuserdatauv(L, sizeof(*fd), 0);
+	*fd = -1;
+	luaL_setmetatable(L, HOLD_CLASS);
+	*fd = fs_lock_file(path, &e);
+	if (*fd < 0)
+		return lx_fail(L, &e);
+	return 1;
+}
+
+/* guard:release(); again is allowed */
+static int
+lhold_release(lua_State *L)
+{
+	int *fd = luaL_checkudata(L, 1, HOLD_CLASS);
+
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	return 0;
+}
+
 int
 luaopen_core_server(lua_State *L)
 {
+	static const luaL_Reg hold_methods[] = {
+		{ "release", lhold_release },
+		{ NULL, NULL }
+	};
+	static const luaL_Reg hold_meta[] = {
+		{ "__gc", lhold_release },
+		{ "__close", lhold_release },
+		{ NULL, NULL }
+	};
 	static const luaL_Reg methods[] = {
 		{ "close", lserver_close },
 		{ "serve", lserver_serve },
@@ -265,12 +308,14 @@ luaopen_core_server(lua_State *L)
 	};
 	static const luaL_Reg funcs[] = {
 		{ "listen", lserver_listen },
+		{ "hold", lserver_hold },
 		{ "watch_signals", lserver_watch_signals },
 		{ "next_signal", lserver_next_signal },
 		{ NULL, NULL }
 	};
 
 	lx_newclass(L, SERVER_CLASS, methods, meta);
+	lx_newclass(L, HOLD_CLASS, hold_methods, hold_meta);
 	luaL_newlib(L, funcs);
 	return 1;
 }

@@ -151,6 +151,8 @@ return {
     { "BadSetting", "a setting names something that does not exist", "`colibri-daemon --check`" },
     { "SocketInUse", "another daemon serves this socket, or no socket is there under its name",
       "stop the other, or choose another `--socket`" },
+    { "StateInUse", "another daemon, on another socket, uses this state directory or this database",
+      "give each its own `--state-dir` and `--db`" },
     { "SocketFailed", "the socket cannot be made", "check its directory" },
     { "LineFailed", "the event loop could not take a descriptor", "look for a lack of descriptors" },
     { "LoopFailed", "the event loop could not start", "look for a lack of descriptors" },

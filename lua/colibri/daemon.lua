@@ -92,6 +92,22 @@ local function prepare_state()
   return fs.make_private(sys.conf.state_dir)
 end
 
+-- What a second daemon, on another socket, must keep its hands off: the agents of
+-- the state directory, and their rows. If there can be no lock file, whoever uses
+-- the directory says what is wrong with it.
+-- @return holds, released at the end | nil, err(StateInUse)
+local function hold_state()
+  local holds = {}
+  for _, path in ipairs { sys.conf.state_dir .. "/lock", sys.conf.db_path .. ".lock" } do
+    local hold, e = server.hold(path)
+    if not hold and e.code == "StateInUse" then
+      return nil, e
+    end
+    holds[#holds + 1] = hold
+  end
+  return holds
+end
+
 -- How tenants of policy `interval` are kept fresh; see refresh.lua.
 local function refresh_options(db)
   return { clock = clock, random = math.random,
@@ -121,7 +137,11 @@ local function start()
   -- Before anything is touched: a live daemon has the store and the agents.
   local listener
   listener, e = server.listen { handle = dispatch.handle, failed = dispatch.failed }
-  if not listener then
+  local holds
+  if listener then
+    holds, e = hold_state()
+  end
+  if not holds then
     return nil, e
   end
   local reloaded
@@ -159,7 +179,7 @@ local function start()
   task.spawn_detached("refresh", refresh.serve, refresh_options(db))
   host.server = listener
   listener:serve()
-  return { db = db, server = host.server, vault = vault }
+  return { db = db, server = host.server, vault = vault, holds = holds }
 end
 
 --- Run the daemon until TERM or INT; HUP reloads. Waits.
@@ -193,6 +213,9 @@ function M.main(option)
   end
   running.vault:close()
   running.db:close()
+  for _, hold in ipairs(running.holds) do
+    hold:release()
+  end
   return 0
 end
 

@@ -153,10 +153,12 @@ t.test(("KILL at %d instants of provisions and registrations"):format(ROUNDS), f
   check_database(run)
 end)
 
--- A second daemon with the same settings.
-local function second(d)
-  return proc.run { sys.program "colibri-daemon", "--socket", d.socket, "--db", d.dir .. "/colibri.sqlite",
-    "--state-dir", d.dir .. "/state", "--jail-root-base", d.base, "--site-dir", d.dir .. "/site", "--vault", "file",
+-- A second daemon with the same settings, but for those named.
+local function second(d, other)
+  other = other or {}
+  return proc.run { sys.program "colibri-daemon", "--socket", other.socket or d.socket,
+    "--db", other.db or d.dir .. "/colibri.sqlite", "--state-dir", other.state or d.dir .. "/state",
+    "--jail-root-base", d.base, "--site-dir", d.dir .. "/site", "--vault", "file",
     "--vault-dir", d.dir .. "/vault", "--provider-env", d.dir .. "/provider.env", "--jail-backend", "none",
     env = { COLIBRI_SHARE_DIR = sys.conf.share_dir }, timeout = 20, cwd = "/" }
 end
@@ -169,6 +171,13 @@ t.test("a second daemon refuses and leaves the first, its socket and its agents 
   t.eq(result.code, 1)
   t.ok(result.stderr:find("SocketInUse", 1, true), result.stderr)
   t.ok(not result.stderr:find("adopted", 1, true), "it must not touch the agents of the first: " .. result.stderr)
+  for _, other in ipairs { { socket = d.dir .. "/b" }, { socket = d.dir .. "/b", db = d.dir .. "/b.sqlite" },
+    { socket = d.dir .. "/b", state = d.dir .. "/b-state" } } do
+    result = t.ok(second(d, other))
+    t.eq(result.code, 1)
+    t.ok(result.stderr:find("is locked by process %d+ code=StateInUse"), result.stderr)
+    t.ok(not result.stderr:find("agent", 1, true), result.stderr)
+  end
   local conn <close> = t.ok(d:connect())
   t.ok(conn:request({ cmd = "status" }, 10).ok)
   t.eventually(function() return d:call("get-agent", { agent_id = agent.agent_id }).state == "done" end)

@@ -151,6 +151,7 @@ function Server:module()
       self.handlers = handlers
       return listener(self)
     end,
+    hold = function() return { release = function() end } end,
     watch_signals = function() return true end,
     next_signal = function()
       while #self.signals == 0 do

@@ -11,6 +11,13 @@ local server = {}
 ---@return colibri.Error? err
 function server.listen(spec) end
 
+---a lock file, held until it is released: against a second daemon
+---Fails with StateInUse, WriteFailed.
+---@param path string
+---@return colibri.Hold?
+---@return colibri.Error? err
+function server.hold(path) end
+
 ---from here on TERM, INT and HUP are ours
 ---Fails with LoopFailed.
 ---@return true?

@@ -85,6 +85,12 @@ function _FingerprintKey:of(tenant, key, value) end
 ---@return colibri.Error? err
 function _FingerprintKey:env(root, name, tenant) end
 
+---@class colibri.Hold
+local _Hold = {}
+
+---lets it go
+function _Hold:release() end
+
 ---@class colibri.HttpConn
 local _HttpConn = {}
 
