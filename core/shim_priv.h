@@ -213,6 +213,7 @@ struct shim_stop {
 	enum shim_phase phase;
 	double deadline;		/* of the phase, as shim_now() */
 	double kill_every;
+	pid_t hangs;		/* of spec->kill, and does not end; 0 */
 	struct shim_hits signalled, killed;
 };
 

@@ -79,17 +79,19 @@ helper_run(const struct shim_spec *spec, char **argv)
 	_exit(127);
 }
 
-/* Waits for it: what it starts must not be taken for the agent's. Returns whether
- * it has signalled them all. */
+/* Waits for it: what it starts must not be taken for the agent's. One that hangs
+ * and that we may not kill is left. Returns whether it has signalled them all. */
 static bool
-helper_wait(pid_t pid)
+helper_wait(struct shim_stop *st, pid_t pid)
 {
 	double end = shim_now() + HELPER_SECONDS;
 	int status = -1;
 
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (shim_now() > end)
-			kill(pid, SIGKILL);
+		if (shim_now() > end && kill(pid, SIGKILL) != 0) {
+			st->hangs = pid;
+			return false;
+		}
 		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
 	}
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -105,6 +107,9 @@ stop_through_helper(struct shim_stop *st, int signo, struct shim_hits *h)
 
 	if (h->nrefused == 0 || spec->nkill == 0)
 		return;
+	if (st->hangs > 0 && waitpid(st->hangs, NULL, WNOHANG) == 0)
+		return;			/* as another one would */
+	st->hangs = 0;
 	argv = xcalloc(spec->nkill + h->nrefused + 2, sizeof(*argv));
 	for (i = 0; i < spec->nkill; i++)
 		argv[n++] = spec->kill[i];
@@ -118,7 +123,7 @@ stop_through_helper(struct shim_stop *st, int signo, struct shim_hits *h)
 	pid = fork();
 	if (pid == 0)
 		helper_run(spec, argv);
-	if (pid > 0 && helper_wait(pid)) {
+	if (pid > 0 && helper_wait(st, pid)) {
 		for (i = 0; i < h->nrefused; i++)
 			shim_hits_add(h, &h->refused[i]);
 	}

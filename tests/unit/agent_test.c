@@ -269,44 +269,85 @@ copy_program(const char *from, const char *name, mode_t mode, char *path)
 	    (st.st_mode & 07777) == mode;
 }
 
-/* As behind sudo: the shim is an ordinary user, the agent is root. */
+/* As behind sudo: the shim is an ordinary user, the agent is root. words become
+ * root by their first one. Returns NULL where that cannot be. */
+static struct agent *
+start_root_agent(const char **agent, const char **kill_words,
+    struct seen *seen)
+{
+	static char root[128], shim[128];
+	char text[512];
+	int fd, len;
+
+	if (!copy_program("/usr/bin/setpriv", "as-root", 04755, root))
+		return NULL;
+	agent[0] = kill_words[0] = root;
+	snprintf(shim, sizeof(shim), "%s/shim", top);
+	fd = open(shim, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	len = snprintf(text, sizeof(text), "#!/bin/sh\nexec setpriv "
+	    "--reuid=65534 --regid=65534 --clear-groups %s\n", shim_program);
+	CHECK_INT(write(fd, text, (size_t)len), len);
+	close(fd);
+	snprintf(text, sizeof(text), "%s/agents", top);
+	CHECK(chmod(top, 0755) == 0 && mkdir(text, 0755) == 0 &&
+	    mkdir(dir, 0700) == 0 && chown(dir, 65534, 65534) == 0);
+	return start((struct agent_spec){ .argv = agent, .shim = shim,
+	    .kill = kill_words, .grace = 30 }, seen);
+}
+
 TEST(what_it_may_not_signal_is_left_to_the_kill_program)
 {
 	struct seen seen = { .free_at_end = true };
 	const char *agent[] = { NULL, "--reuid=0", "/bin/sh", "-c",
 	    "echo '{}'; exec sleep 1000", NULL };
 	const char *kill_words[] = { NULL, "--reuid=0", "/bin/kill", NULL };
-	char root[128], shim[128], text[512];
 	struct agent *a;
-	int fd, len;
 
 	if (geteuid() != 0 || access("/usr/bin/setpriv", X_OK) != 0)
 		return;
 	setup();
-	if (copy_program("/usr/bin/setpriv", "as-root", 04755, root)) {
-		agent[0] = kill_words[0] = root;
-		snprintf(shim, sizeof(shim), "%s/shim", top);
-		fd = open(shim, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
-		len = snprintf(text, sizeof(text), "#!/bin/sh\nexec setpriv "
-		    "--reuid=65534 --regid=65534 --clear-groups %s\n",
-		    shim_program);
-		CHECK_INT(write(fd, text, (size_t)len), len);
-		close(fd);
-		snprintf(text, sizeof(text), "%s/agents", top);
-		CHECK(chmod(top, 0755) == 0 && mkdir(text, 0755) == 0 &&
-		    mkdir(dir, 0700) == 0 && chown(dir, 65534, 65534) == 0);
-		a = start((struct agent_spec){ .argv = agent, .shim = shim,
-		    .kill = kill_words, .grace = 30 }, &seen);
+	a = start_root_agent(agent, kill_words, &seen);
+	if (a != NULL)
 		UNTIL(seen.events == 1 || seen_end(&seen));
-		if (!seen_end(&seen)) {
-			CHECK(!is_gone(seen.pid));
-			agent_stop(a, SIGTERM, 20);
-			UNTIL(seen_end(&seen));
-			CHECK_INT(seen.signo, SIGTERM);
-			CHECK(is_gone(seen.pid));
-			CHECK_INT(seen.end.signalled, 1);
-			CHECK_INT(seen.end.killed, 0);
-		}
+	if (a != NULL && !seen_end(&seen)) {
+		CHECK(!is_gone(seen.pid));
+		agent_stop(a, SIGTERM, 20);
+		UNTIL(seen_end(&seen));
+		CHECK_INT(seen.signo, SIGTERM);
+		CHECK(is_gone(seen.pid));
+		CHECK_INT(seen.end.signalled, 1);
+		CHECK_INT(seen.end.killed, 0);
+	}
+	teardown();
+}
+
+/* It hangs, and may not be killed either: the shim goes on without it. */
+TEST(a_kill_program_that_hangs_does_not_hold_the_shim)
+{
+	struct seen seen = { .free_at_end = true };
+	char script[200], hang[200];
+	const char *agent[] = { NULL, "--reuid=0", "/bin/sh", "-c", script,
+	    NULL };
+	const char *kill_words[] = { NULL, "--reuid=0", "/bin/sh", "-c", hang,
+	    NULL };
+	struct agent *a;
+
+	if (geteuid() != 0 || access("/usr/bin/setpriv", X_OK) != 0)
+		return;
+	setup();
+	snprintf(script, sizeof(script), "echo '{}'; until test -s %s/pids; do"
+	    " sleep 0.01; done; echo '{}'; exec sleep 1000", top);
+	snprintf(hang, sizeof(hang), "echo $$ >>%s/pids; exec sleep 1000", top);
+	a = start_root_agent(agent, kill_words, &seen);
+	if (a != NULL)
+		UNTIL(seen.events == 1 || seen_end(&seen));
+	if (a != NULL && !seen_end(&seen)) {
+		agent_stop(a, SIGTERM, 0.1);
+		UNTIL(seen.events == 2);
+		CHECK_INT(kill(seen.pid, SIGKILL), 0);
+		CHECK_INT(kill((pid_t)atol(content("pids")), SIGKILL), 0);
+		UNTIL(seen_end(&seen));
+		CHECK_INT(seen.signo, SIGKILL);
 	}
 	teardown();
 }
@@ -322,4 +363,5 @@ CHECK_MAIN(
     RUN(failed_execs_are_told_and_leave_no_status);
     RUN(an_earlier_status_is_forgotten);
     RUN(what_it_may_not_signal_is_left_to_the_kill_program);
+    RUN(a_kill_program_that_hangs_does_not_hold_the_shim);
     RUN(one_directory_holds_one_agent))
