@@ -74,10 +74,11 @@ local function send_rest(stream, dir, name, position)
 end
 
 --- Send an agent's log to a stream. Waits; with `follow` until the agent has
--- ended, and all of it is sent.
+-- ended for good, and all of it is sent.
 -- @param args table: agent_id, stderr, since, tail, position, follow
+-- @param is_over function() -> boolean: no run will follow
 -- @return { agent_id, position, ended } | nil, err
-function M.send(stream, args)
+function M.send(stream, args, is_over)
   local dir, name = store.dir(args.agent_id), args.stderr and "err" or "out"
   local position, e = first_position(dir, name, args)
   local poll, over = POLL_FIRST, false
@@ -92,7 +93,7 @@ function M.send(stream, args)
     end
     -- Its end may come between the read and this: read once more after it.
     local found = core_agent.find(dir)
-    over = not found or found.found ~= "alive"
+    over = not (found and found.found == "alive") and is_over()
     poll = any and POLL_FIRST or math.min(poll * 2, POLL_MOST)
     if not over then
       task.sleep(poll)

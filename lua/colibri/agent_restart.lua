@@ -185,6 +185,13 @@ local function start(ctx, agent_id, manual)
   return out, e
 end
 
+-- The store could not take a restart: it waits still.
+local function try_later(agent_id, e)
+  if not e.started and e.code:find "^Store" and not pending[agent_id] then
+    M.schedule(agent_id, STORE_SECONDS)
+  end
+end
+
 local function wait_and_start(agent_id, token, delay)
   task.sleep(delay)
   if pending[agent_id] ~= token then
@@ -194,9 +201,7 @@ local function wait_and_start(agent_id, token, delay)
   local out, e = start(new_ctx(), agent_id)
   if not out then
     log.warn("agent", "restart failed", { agent = agent_id, code = e.code, error = e.message })
-    if not e.started and e.code:find "^Store" and not pending[agent_id] then
-      M.schedule(agent_id, STORE_SECONDS) -- it waits still
-    end
+    try_later(agent_id, e)
   end
 end
 
@@ -210,7 +215,6 @@ end
 --- An agent that waits for its restart shall not be started. Waits for the commit.
 -- @return boolean: it waited | nil, err
 function M.cancel(ctx, agent_id)
-  pending[agent_id] = nil
   local n, e = ctx.db:write(function(tx)
     return tx:exec([[UPDATE agents SET status = 'exited', restart_at = NULL, reason = 'stopped'
       WHERE agent_id = ? AND status = 'waiting']], agent_id)
@@ -218,6 +222,7 @@ function M.cancel(ctx, agent_id)
   if not n then
     return nil, e
   end
+  pending[agent_id] = nil
   store.changed(agent_id)
   return n > 0
 end
@@ -236,19 +241,26 @@ end
 -- Waits until it has started and the hooks are done.
 -- @return what a spawn replies | nil, err(AgentNotFound, AgentBusy, AgentNotRestartable, ...)
 function M.restart(ctx, agent_id)
+  local waits = pending[agent_id] ~= nil
   pending[agent_id] = nil
-  return start(ctx, agent_id, true)
+  local out, e = start(ctx, agent_id, true)
+  if not out and waits then
+    try_later(agent_id, e)
+  end
+  return out, e
 end
 
 --- After a start of the daemon: go on with those that wait. Waits for the store.
 -- @return true | nil, err
 function M.resume(ctx)
-  local rows, e = ctx.db:all("SELECT agent_id, restart_at FROM agents WHERE status = 'waiting'")
+  local rows, e = ctx.db:all("SELECT agent_id, restart_at, ended_at FROM agents WHERE status = 'waiting'")
   if not rows then
     return nil, e
   end
   for _, row in ipairs(rows) do
-    M.schedule(row.agent_id, math.max((row.restart_at or 0) - store.now(), 0))
+    -- Not longer than was meant: the clock may have been set back.
+    local at = row.restart_at or 0
+    M.schedule(row.agent_id, math.max(math.min(at - store.now(), at - (row.ended_at or 0)), 0))
   end
   return true
 end

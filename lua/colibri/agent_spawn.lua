@@ -185,7 +185,8 @@ end
 local function event_of(spawn)
   return { agent_id = spawn.agent_id, provider = spawn.provider, model = spawn.model,
     session_id = spawn.session_id, jail_name = spawn.jail_name, jail_root = spawn.jail_root, run = spawn.run,
-    provision_mode = spawn.provision, provision = provision.result("skipped", { code = "NoJail" }) }
+    provision_mode = spawn.provision, provision = provision.result("skipped", { code = "NoJail",
+      message = "it has no jail whose root is known" }) }
 end
 
 -- From the row on: start it, hooks, row.

@@ -62,8 +62,11 @@ local function catch(agents, agent_id)
     if not row or known then
       return row, row and known or e
     elseif row.status == "waiting" then
-      if restart.cancel(agents.ctx, agent_id) then
+      local cancelled, why = restart.cancel(agents.ctx, agent_id)
+      if cancelled then
         return agents:get(agent_id)
+      elseif why then
+        return nil, why
       end
     elseif row.status == "starting" or row.status == "running" then
       store.wait_change(agent_id, CATCH_SECONDS)

@@ -75,6 +75,9 @@ end
 -- The end of a run, as its shim reports it.
 local function take_end(ctx, report)
   local id, known = report.id, live[report.id]
+  if (report.log_lost or 0) > 0 then
+    log.warn("agent", "some of what an agent wrote could not be kept in its log", { agent = id, bytes = report.log_lost })
+  end
   if ending[id] then
     ending[id] = nil -- we know already
     store.changed(id)

@@ -63,7 +63,10 @@ local function matches(row, state)
   return not state or row.state == state or row.status == state or state == "stalled" and row.stalled
 end
 
---- Agents, newest first; only those that have not ended for good unless all is true.
+local ENDED = { exited = true, failed = true, lost = true }
+
+--- Agents, newest first; only those that have not ended for good, unless all is true
+-- or the state is one of those that have.
 -- @param filter boolean|table|nil: true, or { all = boolean, state = state or status, jail = name }
 -- @return list | nil, err
 function Agents:list(filter)
@@ -74,7 +77,7 @@ function Agents:list(filter)
     filter = { all = filter }
   end
   local rows, e = self.ctx.db:all("SELECT " .. COLUMNS .. " FROM agents WHERE (? OR status IN " .. store.OPEN ..
-    ") AND (? IS NULL OR jail_name = ?) ORDER BY started_at DESC, agent_id", filter.all or false, filter.jail,
+    ") AND (? IS NULL OR jail_name = ?) ORDER BY started_at DESC, agent_id", filter.all or ENDED[filter.state] or false, filter.jail,
     filter.jail)
   if not rows then
     return nil, e
@@ -145,7 +148,10 @@ function Agents:logs(args)
   if not stream then
     return nil, e
   end
-  return agent_logs.send(stream, args)
+  return agent_logs.send(stream, args, function()
+    row = self:get(args.agent_id)
+    return not row or ENDED[row.status] or false
+  end)
 end
 
 --- Send what happens to the peer, until it goes away. Waits.

@@ -5,7 +5,7 @@ return {
   params = {
     { "all", "boolean", help = "also those that have ended" },
     { "state", "string", min = 1, max = 32, metavar = "STATE",
-      help = "only these: idle, working, blocked, done, error, stalled, or a status such as waiting" },
+      help = "only these: idle, working, blocked, done, error, stalled, or a status: waiting, exited, failed, ..." },
     { "jail", "name", metavar = "NAME", help = "only those of this jail" },
   },
   columns = { "agent_id", "state", "status", "jail_name", "model", "run", "last_event", "started_at" },

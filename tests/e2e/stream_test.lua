@@ -95,6 +95,14 @@ t.test("logs -f: no line is lost or twice", function()
   t.eq(n, LINES)
 end)
 
+t.test("logs -f goes on over restarts, until the agent has ended for good", function()
+  local d <close> = scratch.daemon()
+  local a = t.ok(d:call("spawn-local", { model = "/bin/sh", arg = { "-c", "echo $$; sleep 0.1; exit 1" },
+    restart = "on-failure", restart_delay = 0.3, restart_tries = 3 }))
+  local r = t.ok(proc.run { sys.program "colibri", "--socket", d.socket, "logs", "-f", a.agent_id, timeout = 60 })
+  t.eq({ r.code, select(2, r.stdout:gsub("%d+\n", "")) }, { 0, 3 })
+end)
+
 t.test("logs: what rotation has removed is told", function()
   local d <close> = scratch.daemon { flags = { "--log-size", "4096", "--log-keep", "2" } }
   local a = spawn(d, "seq 1 20000")

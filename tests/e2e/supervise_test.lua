@@ -1,5 +1,6 @@
 -- Supervision with real agents: runs of one agent, also over a daemon's death.
 local t = require "colibri.test"
+local core_db = require "core.db"
 local proc = require "core.proc"
 local scratch = require "colibri.scratch"
 local sys = require "core.sys"
@@ -61,6 +62,20 @@ t.test("the next daemon goes on: one that waits, one that ended meanwhile, one t
   t.eq(t.ok(d:call("stop-agent", { agent_id = dies })).status, "exited")
   t.eq(t.ok(d:call("restart-agent", { agent_id = dies })).run, 3)
   t.eq(t.ok(d:call("restart-agent", { agent_id = dies, grace = 1 })).run, 4)
+end)
+
+t.test("a clock that was set back while there was no daemon does not make an agent wait for long", function()
+  local d <close> = scratch.daemon {}
+  local id = spawn(d, "exit 1", { restart = "always", restart_delay = 1 })
+  t.eventually(function() return get(d, id).status == "waiting" end)
+  d:crash()
+  local db = t.ok(core_db.open(d.dir .. "/colibri.sqlite"))
+  t.ok(db:write(function(tx)
+    return tx:exec "UPDATE agents SET restart_at = restart_at + 1000000, ended_at = ended_at + 1000000"
+  end))
+  db:close()
+  t.ok(d:start())
+  t.eventually(function() return get(d, id).run == 2 end, 20)
 end)
 
 t.test("usage events of the test agent are summed", function()
