@@ -24,9 +24,9 @@ end
 -- Put the value of one word into the request; `shown` names it in errors.
 local function set(state, p, word, shown)
   local request = state.request
-  local v, why = values.convert(p, word)
+  local v, why, hint = values.convert(p, word)
   if why then
-    return fail(state.command, "%s %s, not '%s'", shown, why, word)
+    return fail(state.command, "%s %s, not '%s'%s", shown, why, word, hint or "")
   elseif p.type == "list" then
     request[p.name] = request[p.name] or json.array {}
     table.insert(request[p.name], v)

@@ -1,8 +1,8 @@
 -- cli_foreground.lua - `spawn-agent ... --wait exit`: the agent's run, in front.
 --
 -- For cron, shell scripts and Nomad's raw_exec: the CLI stays until the agent
--- has ended for good, hands TERM, INT and HUP on as a stop (the second one kills),
--- and ends with the agent's exit code, or 128 and its signal. A daemon that goes
+-- has ended for good, hands TERM and INT on as a stop by that signal (HUP: by TERM;
+-- the second one kills), and ends with the agent's exit code, or 128 and its signal. A daemon that goes
 -- away meanwhile is waited for: the agent goes on without it.
 
 local client = require "core.client"
@@ -68,7 +68,8 @@ local function forward_signals(cli, agent_id)
   while true do
     local signal = server.next_signal()
     cli:line(("%s: stopping agent %s"):format(signal, agent_id))
-    task.go(ask, cli, { cmd = "stop-agent", agent_id = agent_id, grace = grace }, STOP_SECONDS)
+    task.go(ask, cli, { cmd = "stop-agent", agent_id = agent_id, grace = grace,
+      signal = signal == "INT" and signal or nil }, STOP_SECONDS)
     grace = 0
   end
 end

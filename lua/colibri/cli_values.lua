@@ -90,13 +90,15 @@ function converters.boolean(word)
   return TRUE[lower] == true
 end
 
+-- In any case, and signals as kill(1) takes them: TERM, term, SIGTERM.
 function converters.enum(word, p)
+  local lower = word:lower()
   for _, value in ipairs(p.values or {}) do
-    if value == word then
-      return word
+    if lower == value:lower() or lower == "sig" .. value:lower() then
+      return value
     end
   end
-  return nil, "must be one of " .. table.concat(p.values or {}, ", ") .. nearest.hint(word, p.values or {})
+  return nil, "must be one of " .. table.concat(p.values or {}, ", "), nearest.hint(word, p.values or {})
 end
 
 -- JSON when it is JSON, else the word.
@@ -111,7 +113,7 @@ end
 --- The value that a word stands for.
 -- @param p parameter of describe
 -- @param word string
--- @return value | nil, why: half a sentence
+-- @return value | nil, why: half a sentence, hint: what to put behind it
 function M.convert(p, word)
   if not utf8.len(word) then
     return nil, "is not UTF-8"

@@ -72,6 +72,10 @@ local function check()
       end
     end
   end
+  if fs.exists(sys.conf.state_dir) then
+    local ok, e = fs.make_private(sys.conf.state_dir) -- it is there: this only looks
+    errors[#errors + 1] = not ok and e or nil
+  end
   if not fs.exists(sys.conf.jail_root_base) then
     errors[#errors + 1] = err.new("BaseMissing", "jail_root_base %s does not exist", sys.conf.jail_root_base)
   end

@@ -55,7 +55,11 @@ t.test("TERM and INT stop the agent, the second one kills it", function()
   t.eq(p:wait().code, 9, "the agent chose it")
   t.eq(#d:call("list-agents"), 0)
   d:tree { up = "" }
-  p = start(d, "trap '' TERM; echo term >" .. d.dir .. "/deaf; while :; do sleep 0.05; done")
+  p = start(d, "trap 'exit 8' INT; while :; do sleep 0.05; done")
+  p:kill(SIGINT)
+  t.eq(p:wait().code, 8, "it is told by which")
+  d:tree { up = "" }
+  p = start(d, "trap '' TERM INT; echo term >" .. d.dir .. "/deaf; while :; do sleep 0.05; done")
   t.eventually(function() return d:read("deaf") end)
   p:kill(SIGINT)
   t.eventually(function() return d.process and not p:done() and d:call("list-agents")[1] ~= nil end)

@@ -247,6 +247,10 @@ t.test("a daemon does not start on a broken overlay; --check lists every mistake
     t.ok(r.stderr:find(word, 1, true), word .. ": " .. r.stderr)
   end
   t.eq(fs.exists(d.dir .. "/new-state"), false, "nothing is made")
+  sh("mkdir", "-m", "755", d.dir .. "/new-state")
+  r = check("--jail-root-base", d.base, "--vault", "file", "--jail-backend", "none", "--check")
+  t.eq(r.code, 1)
+  t.ok(r.stderr:find("new-state has mode 0755", 1, true), r.stderr)
   r = check("--max-line", "x", "--idle-timeout", "soon", "--log-level", "loud", "--check")
   t.eq(r.code, 2)
   for _, word in ipairs { "max", "idle", "log" } do
