@@ -77,8 +77,8 @@ function Agents:list(filter)
     filter = { all = filter }
   end
   local rows, e = self.ctx.db:all("SELECT " .. COLUMNS .. " FROM agents WHERE (? OR status IN " .. store.OPEN ..
-    ") AND (? IS NULL OR jail_name = ?) ORDER BY started_at DESC, agent_id", filter.all or ENDED[filter.state] or false, filter.jail,
-    filter.jail)
+    ") AND (? IS NULL OR jail_name = ?) ORDER BY started_at DESC, agent_id",
+    filter.all or ENDED[filter.state] or false, filter.jail, filter.jail)
   if not rows then
     return nil, e
   end

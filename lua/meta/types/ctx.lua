@@ -231,7 +231,7 @@ local _Agents = {}
 ---@return colibri.Error? err
 function _Agents:get(agent_id, more) end
 
----agents that have not ended for good, newest first; with true every one; or `{ all?, state?, jail? }`, where a state may be a status (one of those that have ended shows them too) or `stalled`
+---agents that have not ended for good, newest first; true: every one; or `{ all?, state?, jail? }`; `failed` is a state, too
 ---Fails with @store.
 ---@param filter? boolean|table
 ---@return colibri.Agent[]?
