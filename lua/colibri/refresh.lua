@@ -107,14 +107,15 @@ local function round(self, ids)
 end
 
 --- Do what is due. Waits as opts.run does.
--- @return seconds until something will be due | nil: nothing will until rows change
+-- @return seconds until something will be due | nil: nothing will until rows change; true when
+--   the rows could not be read
 function Scheduler:step()
   while true do
     if self.stale then
       local ok, e = load(self)
       if not ok then
         log.error("refresh", "the tenants cannot be read", { code = e.code, error = e.message })
-        return RETRY
+        return RETRY, true
       end
     end
     local ids, wait = due(self)
@@ -160,12 +161,14 @@ end
 function M.serve(opts)
   current = M.new(opts)
   while true do
-    local ok, seconds = xpcall(current.step, script.traceback, current)
+    local ok, seconds, failed = xpcall(current.step, script.traceback, current)
     if not ok then
+      failed = true
       log.error("refresh", seconds.message, { code = seconds.code, where = seconds.where })
       seconds = RETRY
     end
-    if not current.stale then
+    -- Rows that changed meanwhile are looked at now; rows that cannot be read are not.
+    if failed or not current.stale then
       waiter:wait(seconds)
     end
   end

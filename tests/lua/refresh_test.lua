@@ -5,6 +5,7 @@ local core_script = require "core.script"
 local refresh = require "colibri.refresh"
 local sandbox = require "colibri.sandbox"
 local sys = require "core.sys"
+local task = require "core.task"
 local t = require "colibri.test"
 
 local shipped = core_script.call(core_script.load(sys.conf.share_dir .. "/lua/policy/refresh.lua",
@@ -179,4 +180,23 @@ t.test("a store that cannot be read is tried again after a minute", function()
   t.eq(s:step(), 60)
   broken = false
   t.eq(s:step(), nil)
+end)
+
+t.test("while it serves, a store that cannot be read is not asked again at once", function()
+  local w <close> = t.site(nil, { clock = "manual" })
+  local asked = 0
+  local serving = task.go(w.require("colibri.refresh").serve, { clock = { now = function() return 0 end,
+    monotonic = function() return 0 end }, random = function() return 0 end, decide = shipped.decide,
+    run = function() return {} end, rows = function()
+      asked = asked + 1
+      if asked < 5 then
+        return nil, { code = "StoreBusy", message = "busy" }
+      end
+      return {}
+    end })
+  w.clock:settle()
+  t.eq(asked, 1)
+  w.clock:advance(61)
+  t.eq(asked, 2)
+  serving:cancel()
 end)
