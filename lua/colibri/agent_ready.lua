@@ -5,14 +5,15 @@
 --	fd		with the first line that it writes to descriptor 3
 --	probe		when the provider's function `ready` says so
 
+local err = require "colibri.err"
 local log = require "colibri.log"
-local script = require "core.script"
 local store = require "colibri.agent_store"
 local task = require "core.task"
 
 local M = {}
 
 local PROBE_FIRST, PROBE_MOST = 0.1, 5 -- seconds between two probes, doubled up to
+local PROBE_SECONDS = 30 -- that one may take
 
 --- Is this a way to be ready?
 function M.is_rule(rule)
@@ -44,11 +45,12 @@ local function probe(ctx, spawn, known)
   local agent = { agent_id = spawn.agent_id, run = spawn.run, session_id = spawn.session_id, model = spawn.model,
     jail_name = spawn.jail_name, jail_root = spawn.jail_root }
   while store.live[spawn.agent_id] == known do
-    local ok, is_ready = xpcall(provider.ready, script.traceback, ctx, agent)
-    if ok and is_ready then
+    -- A task of its own has the budgets that scripts have in a request.
+    local is_ready, e = task.timeout(PROBE_SECONDS, provider.ready, ctx, agent)
+    if is_ready then
       return M.mark(ctx, spawn.agent_id, known)
-    elseif not ok then
-      log.warn("agent", "the provider's probe failed", { agent = spawn.agent_id, error = tostring(is_ready) })
+    elseif err.is(e) then
+      log.warn("agent", "the provider's probe failed", { agent = spawn.agent_id, code = e.code, error = e.message })
     end
     task.sleep(pause)
     pause = math.min(pause * 2, PROBE_MOST)

@@ -12,6 +12,7 @@ local events = require "colibri.events"
 local json = require "core.json"
 local log = require "colibri.log"
 local script = require "core.script"
+local spawn_params = require "colibri.spawn_params"
 local store = require "colibri.agent_store"
 local task = require "core.task"
 local usage = require "colibri.agent_usage"
@@ -198,7 +199,8 @@ local function wait_and_start(agent_id, token, delay)
     return
   end
   pending[agent_id] = nil
-  local out, e = start(new_ctx(), agent_id)
+  -- A task of its own has the budgets that scripts have in a request.
+  local out, e = task.timeout(spawn_params.TIMEOUT, start, new_ctx(), agent_id)
   if not out then
     log.warn("agent", "restart failed", { agent = agent_id, code = e.code, error = e.message })
     try_later(agent_id, e)

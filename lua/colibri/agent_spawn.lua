@@ -17,6 +17,7 @@ local limits = require "colibri.agent_limits"
 local log = require "colibri.log"
 local provision = require "colibri.provision"
 local ready = require "colibri.agent_ready"
+local script = require "core.script"
 local spawn_spec = require "colibri.spawn_spec"
 local store = require "colibri.agent_store"
 local sys = require "core.sys"
@@ -42,7 +43,7 @@ local function plan(ctx, spawn)
     return nil, env
   end
   for _, name in ipairs(spawn.env_names or {}) do
-    env[name] = env[name] or core_proc.environ(name)
+    env[name] = core_proc.environ(name) or env[name]
   end
   local jail = { name = spawn.jail_name, root = spawn.jail_root, user = spawn.user, cwd = spawn.cwd,
     backend = spawn.backend }
@@ -268,6 +269,20 @@ local function claim(tx, agent_id, manual)
   return nil, err.new("AgentBusy", "agent '%s' is %s", agent_id, row.status)
 end
 
+-- From the row that was taken to the start: a site's script that raises, or is
+-- killed, must not leave the row as it is.
+local function prepare(ctx, spawn, event)
+  local guard <close> = setmetatable({ ctx = ctx, spawn = spawn }, unfinished)
+  local ok, planned, e = xpcall(plan, script.traceback, ctx, spawn)
+  if not ok then
+    e = planned
+  elseif planned then
+    ok, e = hooks.run(ctx.gen, "spawn_before", ctx, event)
+  end
+  guard.done = true
+  return ok and planned or nil, e
+end
+
 --- The next run of an agent that has ended. Waits as run() does.
 -- @param manual boolean: asked for, not the policy's doing
 -- @return as run() | nil, err; err.started tells that the row was taken, and this counts as a failed run
@@ -278,13 +293,10 @@ function M.again(ctx, agent_id, manual)
   end
   store.changed(agent_id)
   local spawn = spawn_spec.of_row(row)
-  local event, out, ok = event_of(spawn), nil, nil
+  local event, out = event_of(spawn), nil
   local planned
-  planned, e = plan(ctx, spawn)
+  planned, e = prepare(ctx, spawn, event)
   if planned then
-    ok, e = hooks.run(ctx.gen, "spawn_before", ctx, event)
-  end
-  if ok then
     out, e = go(ctx, spawn, planned, event)
   else
     give_up(ctx, spawn, e)

@@ -26,7 +26,7 @@ end
 
 local function daemon(options)
   options = options or {}
-  options.env = { TZ_PROBE = "there", BW_PASSWORD = "no" }
+  options.env = { TZ_PROBE = "there", HOME = "/home/here", BW_PASSWORD = "no" }
   return scratch.daemon(options)
 end
 
@@ -50,6 +50,9 @@ t.test("no jail: limits, directory, environment; what cannot be set is an error 
   d:tree { ["work/"] = true }
   run_inside(d, d.dir .. "/seen", { cwd = d.dir .. "/work" })
   t.eq(d:read("seen"), WANT:format(d.dir .. "/work"))
+  t.ok(d:call("spawn-local", { model = "/bin/sh", arg = { "-c", "echo $HOME >" .. d.dir .. "/home" }, env = { "HOME" },
+    wait = "exit" }))
+  t.eq(d:read("home"), "/home/here\n", "what was asked for goes before what the provider sets")
   t.err("BadParameter", d:call("spawn-local", { model = "/bin/sh", limit = { "nope=1" } }))
   t.err("BadParameter", d:call("spawn-local", { model = "/bin/sh", env = { "BW_PASSWORD" } }))
   t.err("BadParameter", d:call("spawn-local", { model = "/bin/sh", env = { "A=B" } }))

@@ -417,3 +417,40 @@ t.test("output that did not get into a log is told", function()
   w.clock:settle()
   t.eq(w:logged("could not be kept").fields.bytes, 7)
 end)
+
+t.test("a provider that breaks, or never comes back, before a next run: that is a failed run", function()
+  local w <close> = world { ["providers/frail.lua"] = [[
+return { api = 1, summary = "x", command = function(_, spawn)
+  if spawn.run == 2 then error("oops") end
+  while spawn.run == 4 do end
+  return { "/bin/x" }, {} end }]] }
+  local id = spawn(w, { provider = "frail", restart = "always", restart_delay = 1 })
+  w.agents:last():exit(1)
+  w.clock:advance(2)
+  local row = get(w, id)
+  t.eq({ row.status, row.run }, { "waiting", 2 })
+  t.ok(row.reason:find("oops", 1, true), row.reason)
+  w.clock:advance(10)
+  t.eq({ get(w, id).status, get(w, id).run }, { "running", 3 })
+  w.agents:last():exit(1)
+  w.clock:advance(10)
+  t.eventually(function() return get(w, id).status == "failed" end, 20)
+  t.eq(get(w, id).run, 4)
+end)
+
+t.test("a probe that waits for ever, or breaks, is asked again", function()
+  local w <close> = world { ["providers/probed.lua"] = [[
+local n = 0
+return { api = 1, summary = "x", command = function() return { "/bin/x" }, {} end,
+  ready = function(ctx)
+    n = n + 1
+    if n == 1 then ctx.task.sleep(1e6) elseif n == 2 then error("oops") end
+    return true
+  end }]] }
+  local id = spawn(w, { provider = "probed" })
+  w.clock:advance(29)
+  t.eq(get(w, id).ready, false)
+  w.clock:advance(10)
+  t.eq(get(w, id).ready, true)
+  t.ok(w:logged("probe failed"))
+end)
