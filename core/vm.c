@@ -2,8 +2,8 @@
  * vm.c - the Lua state: capped memory, chosen libraries, one protected call.
  *
  * vm_new() builds the state that library code and scripts share; vm_load.c
- * decides which text may become a function. The vm pointer sits in the extra
- * space of every lua_State (lua_getextraspace), so vm_of() costs a load.
+ * decides which text may become a function. vm_of() knows a state of ours by its
+ * allocator, which another program's state (lua_stock.c) does not have.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -200,7 +200,6 @@ vm_new(struct loop *loop, struct reaper *reaper, const struct conf *conf,
 	}
 	lua_atpanic(vm->L, vm_panic);
 	lua_setwarnf(vm->L, vm_warn, vm);
-	*(struct vm **)lua_getextraspace(vm->L) = vm;
 	lua_pushcfunction(vm->L, vm_setup);
 	lua_pushlightuserdata(vm->L, vm);
 	if (vm_call(vm->L, 1, 0, e) != 0) {
@@ -254,7 +253,9 @@ vm_path(struct vm *vm, size_t i)
 struct vm *
 vm_of(lua_State *L)
 {
-	return *(struct vm **)lua_getextraspace(L);
+	void *vm;
+
+	return lua_getallocf(L, &vm) == vm_alloc ? vm : NULL;
 }
 
 lua_State *

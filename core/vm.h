@@ -39,7 +39,7 @@ struct loop *vm_loop(struct vm *vm);
 struct reaper *vm_reaper(struct vm *vm);
 const struct conf *vm_conf(struct vm *vm);
 
-/* The vm of any of its lua_States; O(1). */
+/* The vm of any of its lua_States, NULL for one of another program; O(1). */
 struct vm *vm_of(lua_State *L);
 
 /* A slot for each C service that keeps something per vm (db, agents, ...). The

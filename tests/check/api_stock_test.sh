@@ -51,5 +51,9 @@ is "json, fs, err and params work from an installed library" "$status|$out|$err"
 rm "$scratch/x.env"
 run env "LUA_CPATH_5_4=$BUILD/?.so;;" $stock "$scratch/stock.lua" "$scratch"
 is "and from a build tree" "$status|$err" "0|"
+# A state that is not ours: its extra space may hold anything.
+rm "$scratch/x.env"
+run env MALLOC_PERTURB_=165 "LUA_CPATH_5_4=$BUILD/?.so;;" $stock "$scratch/stock.lua" "$scratch"
+is "and in memory that is not zero" "$status|$err" "0|"
 is "values that sh reads back" "$(. "$scratch/x.env"; printf '%s|%s' "$A" "$B")" "plain|it's"
 done_testing
