@@ -99,7 +99,7 @@ enum agent_report {
 	AGENT_STARTED,	/* pid; again after agent_attach() */
 	AGENT_FAILED,	/* code = errno, text */
 	AGENT_EVENT,	/* text, len: one JSON line, not yet checked */
-	AGENT_DROPPED,	/* code = how many events were lost before the next */
+	AGENT_DROPPED,	/* code = events lost before the next, at most INT_MAX */
 	AGENT_INPUT,	/* number, code = errno or 0, waiting */
 	AGENT_ENDED,	/* end */
 	AGENT_LOST,	/* the shim went away without 'X' or 'F' */

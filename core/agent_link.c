@@ -103,12 +103,12 @@ agent_parse(char type, const char *payload, size_t len, struct agent_msg *msg,
 	case 'J':
 		msg->what = AGENT_INSIDE_JAIL;
 		return true;
-	case 'D':
+	case 'D':		/* while nobody reads there may be many */
 	case 'F':
-		if (!parse_number(&at, 0, INT_MAX, &v))
+		if (!parse_number(&at, 0, type == 'D' ? LONG_MAX : INT_MAX, &v))
 			return false;
 		msg->what = type == 'D' ? AGENT_DROPPED : AGENT_FAILED;
-		msg->code = (int)v;
+		msg->code = v < INT_MAX ? (int)v : INT_MAX;
 		msg->text = at;
 		msg->len = strlen(at);
 		return true;
@@ -149,12 +149,18 @@ agent_record(struct agent *a, char type, const char *payload, size_t len)
 	return ok;
 }
 
-/* A shim that talks nonsense. */
+/* A shim that talks nonsense. Without its link it could not be asked to stop any
+ * more; one that is no child of ours is told so by its pid, if that still is its. */
 static void
 agent_broken(struct agent *a)
 {
+	struct agent_record rec;
+
 	log_error("agent", "the shim of agent %s sent a bad record", a->id);
 	agent_link_close(a);
+	if (a->reaper == NULL && agent_find(a->dir, &rec, NULL) == 0 &&
+	    rec.found == AGENT_ALIVE && rec.shim > 1)
+		kill(rec.shim, SIGTERM);
 	agent_closed(a);
 }
 

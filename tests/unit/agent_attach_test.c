@@ -2,7 +2,11 @@
 #include "agent_fixture.h"
 #include "log.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+
+#include "platform.h"
 
 /* A later daemon: forget the agent, and attach to it. */
 static struct agent *
@@ -211,6 +215,61 @@ TEST(a_lock_of_a_stranger_is_no_shim)
 	teardown();
 }
 
+/* In a child: what a shim has in its directory, and nonsense for who connects. */
+static void
+lying_shim(int ready)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = "sock" };
+	int fd, s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char text[128];
+	int len;
+
+	if (chdir(dir) != 0 || bind(s, (struct sockaddr *)&sun,
+	    sizeof(sun)) != 0 || listen(s, 1) != 0)
+		_exit(1);
+	fd = open("lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fcntl(fd, F_SETLK, &lock) != 0)
+		_exit(1);
+	len = snprintf(text, sizeof(text), "shim=%ld\nshim_start=%llu\n",
+	    (long)getpid(), (unsigned long long)platform_start_time(getpid()));
+	fd = open("info", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (write(fd, text, (size_t)len) != len || write(ready, "x", 1) != 1)
+		_exit(1);
+	fd = accept(s, NULL, NULL);
+	if (write(fd, "P\1\0\0\0x", 6) != 6)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/* It cannot be asked to stop any more, so it is stopped. */
+TEST(an_attached_shim_that_talks_nonsense_is_stopped)
+{
+	struct seen seen = { .free_at_end = true };
+	int ready[2], status = 0;
+	char c;
+	pid_t pid;
+
+	setup();
+	snprintf(dir, sizeof(dir), "%s/a1", top);
+	CHECK_INT(mkdir(dir, 0700), 0);
+	CHECK_INT(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0)
+		lying_shim(ready[1]);
+	CHECK_INT(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	CHECK(attach(&seen) != NULL);
+	UNTIL(seen_end(&seen));
+	CHECK_STR(seen.seq, "L");
+	kill(pid, SIGKILL);
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	teardown();
+}
+
 /* --- input --- */
 
 TEST(input_is_all_or_nothing)
@@ -286,6 +345,7 @@ main(void)
 	RUN(events_that_nobody_reads_are_bounded);
 	RUN(a_killed_shim_takes_all_of_an_attached_agent_along);
 	RUN(a_lock_of_a_stranger_is_no_shim);
+	RUN(an_attached_shim_that_talks_nonsense_is_stopped);
 	RUN(input_is_all_or_nothing);
 	RUN(closed_or_no_input_is_told);
 	printf("1..%d\n", check_number);

@@ -173,6 +173,9 @@ TEST(bad_records_are_no_harm)
 	/* Unknown records are skipped. */
 	hostile("printf 'Z\\001\\000\\000\\000xX\\003\\000\\000\\0000 0' "
 	    ">&3", "X");
+	/* An agent that writes a lot while nobody reads. */
+	hostile("printf 'D\\012\\000\\000\\0003000000000X\\003\\000\\000\\0000 0' "
+	    ">&3", "X");
 	/* These are well formed; nothing comes after the end. */
 	hostile("printf 'X\\003\\000\\000\\0000 0X\\003\\000\\000\\0000 0' "
 	    ">&3", "X");
