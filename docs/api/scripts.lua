@@ -116,6 +116,7 @@ time of its next refresh, in seconds after the last try, or nil for never]] },
       { "hidden?: boolean", "not shown" },
       { "short?: string", "a letter: the CLI takes `-f` for its flag too" },
       { "stdin?: boolean", "the CLI reads the value from standard input when it is `-`" },
+      { "rest?: boolean", "a list with a flag: the CLI puts all words behind `--` into it, too" },
     } },
     { "JailSpec", "the jail of a spawn", fields = {
       { "name?: string", "its name" },

@@ -48,6 +48,7 @@ local function grammar(command)
       local flag = "--" .. params.flag(p)
       g.flags[flag] = { param = p }
       g.words[#g.words + 1] = flag
+      g.rest = p.rest and p or g.rest
       if p.short then
         g.flags["-" .. p.short] = g.flags[flag]
       end
@@ -114,10 +115,14 @@ local function parse_flag(state, word)
   return set(state, known.param, value, flag)
 end
 
-local function parse_positional(state, word)
-  local p = state.grammar.positionals[state.place]
-  if not p then
-    return fail(state.command, "unexpected argument: '%s'", word)
+-- Behind "--" a command may take all that follows its positionals.
+local function parse_positional(state, word, ended)
+  local p, rest = state.grammar.positionals[state.place], state.grammar.rest
+  if not p and rest and ended then
+    return set(state, rest, word, help.metavar(rest))
+  elseif not p then
+    return fail(state.command, "unexpected argument: '%s'%s", word,
+      rest and ("; %s goes behind --"):format(help.metavar(rest)) or "")
   end
   if p.type ~= "list" then
     state.place = state.place + 1
@@ -159,7 +164,7 @@ local function parse_words(state)
     local word = state.argv[state.at]
     local ok, e = true, nil
     if ended or is_word(word) then
-      ok, e = parse_positional(state, word)
+      ok, e = parse_positional(state, word, ended)
     elseif word == "--" then
       ended = true
     elseif word == "--help" or word == "-h" then

@@ -102,6 +102,9 @@ function M.usage(command)
   for _, p in ipairs(top) do
     words[#words + 1] = bracket(p, inside)
   end
+  for _, p in ipairs(command.params) do
+    words[#words + 1] = p.rest and "[-- " .. M.metavar(p) .. "...]" or nil
+  end
   return table.concat(words, " ")
 end
 

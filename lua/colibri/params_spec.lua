@@ -12,7 +12,7 @@ local M = {}
 -- Type of each field of a parameter, or "any".
 local FIELDS = {
   positional = "boolean", required = "boolean", hidden = "boolean", help = "string", metavar = "string", short = "string",
-  stdin = "boolean",
+  stdin = "boolean", rest = "boolean",
   flag = "string", requires = "string", values = "table", min = "number", max = "number", default = "any",
 }
 
@@ -129,6 +129,8 @@ local function check_cli(p, seen)
   local name = p[1]
   if p.metavar and not p.metavar:find("^[%w_|.:/=-]+$") then
     return fail("parameter '%s': metavar '%s' must be a word", name, p.metavar)
+  elseif p.rest and (p[2] ~= "list" or p.positional) then
+    return fail("parameter '%s': 'rest' is for a list that has a flag", name)
   elseif p.hidden and p.required then
     return fail("parameter '%s': a required parameter cannot be hidden", name)
   elseif p.positional then

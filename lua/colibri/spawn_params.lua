@@ -42,7 +42,8 @@ local COMMON = {
     help = "wait until .env is written, until it is ready, or until it has ended" },
   { "timeout", "number", min = 0.1, max = 86400, metavar = "SECONDS", requires = "wait",
     help = "wait no longer than this" },
-  { "arg", "list", metavar = "WORD", help = "argument for the agent; may be repeated" },
+  { "arg", "list", metavar = "WORD", rest = true,
+    help = "argument for the agent; may be repeated, or all of them behind --" },
 }
 
 local function copy(list)

@@ -31,7 +31,7 @@ local COMMANDS = {
     { name = "jail_root", type = "path", metavar = "R", requires = "jail_name" },
     { name = "grace", type = "number" },
     { name = "provision", type = "enum", values = { "after", "before" }, default = "after" },
-    { name = "arg", type = "list", metavar = "WORD" } } },
+    { name = "arg", type = "list", metavar = "WORD", rest = true } } },
 }
 
 local function parse(line, ...)
@@ -200,7 +200,7 @@ t.test("usage lines", function()
   end
   t.eq(usage "register-tenant", "register-tenant TENANT_ID JAIL_ROOT_PATH COLLECTION_ID [--update]")
   t.eq(usage "spawn-agent", "spawn-agent PROVIDER MODEL [--jail-name N [--jail-root R]] [--grace GRACE] " ..
-    "[--provision after|before] [--arg WORD]...")
+    "[--provision after|before] [--arg WORD]... [-- WORD...]")
   t.eq(usage "run", "run N [REST...] --to TO")
   t.eq(usage "audit", "audit [--limit LIMIT] [--no-full]")
   t.eq(usage "list-tenants", "list-tenants")
@@ -286,4 +286,12 @@ end)
 
 t.test("a closed stdout is no script error", function()
   t.eq(cli.run({ "version" }, { out = function() return false end, err = function() end }), 1)
+end)
+
+t.test("what follows the positionals behind -- goes into the list that takes it", function()
+  t.eq(request("spawn-agent a b --arg x -- -c --json y --").arg, { "x", "-c", "--json", "y", "--" })
+  t.eq(request("spawn-agent -- a b c").arg, { "c" })
+  t.eq(request("spawn-agent a b --").arg, nil)
+  refuse("spawn-agent a b c", "unexpected argument: 'c'; WORD goes behind %-%-")
+  refuse("list-tenants -- c", "unexpected argument: 'c'$")
 end)

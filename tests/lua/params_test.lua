@@ -186,6 +186,8 @@ t.test("bad declarations are refused and name the parameter", function()
   bad({ { "x", "string", required = true, default = "y" } }, "'x': a required parameter has no default")
   bad({ { "x", "string", required = true, hidden = true } }, "'x': a required parameter cannot be hidden")
   bad({ { "x", "string", metavar = "A B" } }, "'x': metavar")
+  bad({ { "x", "string", rest = true } }, "'x': 'rest' is for a list")
+  bad({ { "x", "list", rest = true, positional = true } }, "'x': 'rest' is for a list")
   t.raises(function() params.compile { { "x", "strin" } } end, "type 'strin'")
 end)
 

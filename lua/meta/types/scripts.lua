@@ -16,6 +16,7 @@
 ---@field hidden? boolean not shown
 ---@field short? string a letter: the CLI takes `-f` for its flag too
 ---@field stdin? boolean the CLI reads the value from standard input when it is `-`
+---@field rest? boolean a list with a flag: the CLI puts all words behind `--` into it, too
 
 ---the jail of a spawn
 ---@class (exact) colibri.JailSpec
