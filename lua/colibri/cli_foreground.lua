@@ -89,8 +89,9 @@ end
 -- @return exit status
 function M.run(cli, conn, parsed)
   local request, verb = parsed.request, parsed.request.cmd
-  local seconds = request.timeout
-  request.wait, request.timeout = nil, nil
+  -- The CLI's own --timeout is that of the run, too, and not of the stop after it.
+  local seconds = request.timeout or cli.deadline and cli:remaining(0)
+  request.wait, request.timeout, cli.deadline = nil, nil, nil
   server.watch_signals()
   local spawned, e = cli:request(conn, request, SPAWN_SECONDS)
   if not spawned then
