@@ -18,7 +18,7 @@ struct jail_info {
 /* "freebsd" or "linux". */
 const char *jail_platform(void);
 
-/* A running jail by name: jail_getv(3) on FreeBSD. Codes: JailNotFound;
+/* A running jail by name: jail_get(2) on FreeBSD. Codes: JailNotFound;
  * JailUnsupported on systems without jails. */
 int jail_lookup(const char *name, struct jail_info *info, struct err *e);
 

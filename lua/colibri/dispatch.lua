@@ -77,12 +77,36 @@ local function bad_request(fmt, ...)
   return nil, err.new("BadRequest", fmt, ...)
 end
 
+local ID_VALUES = 1000 -- at most: a table takes many times the bytes of its text
+
+local function count_values(value, n)
+  n = n + 1
+  if type(value) == "table" then
+    for _, inner in pairs(value) do
+      n = count_values(inner, n)
+      if n > ID_VALUES then
+        break
+      end
+    end
+  end
+  return n
+end
+
+-- An id stays for as long as its request runs, and then until the next one.
+local function keep_id(conn, id)
+  if type(id) == "table" and count_values(id, 0) > ID_VALUES then
+    return bad_request("an id of more than %d values", ID_VALUES)
+  end
+  conn.id = id
+  return true
+end
+
 -- Why a request names no command.
 local function no_name(conn, request)
   if type(request) ~= "table" or json.is_array(request) then
     return bad_request("a request is a JSON object")
   end
-  conn.id = request.id
+  keep_id(conn, request.id)
   return bad_request("a request names its command in 'cmd'")
 end
 
@@ -168,7 +192,11 @@ local function run(conn, request, name)
   -- What is left in the request are the parameters.
   request.cmd = nil
   if request.id ~= nil then
-    conn.id, request.id = request.id, nil
+    local ok, e = keep_id(conn, request.id)
+    if not ok then
+      return nil, e
+    end
+    request.id = nil
   end
   if request.trace ~= nil then
     conn.trace, request.trace = request.trace == true, nil
@@ -213,7 +241,7 @@ function M.handle(conn, request, bad, name)
   conn.id, conn.trace, conn.ctx, conn.cancel_on_close = nil, false, false, false
   if bad then
     if type(request) == "table" then
-      conn.id = request.id
+      keep_id(conn, request.id)
     end
     local code = bad.code == "BadJson" and "BadRequest" or bad.code
     return error_reply(conn, err.new(code, "%s", bad.message))

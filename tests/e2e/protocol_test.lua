@@ -143,6 +143,24 @@ t.test("an id of every type comes back exactly, with success and with failure", 
   t.eq({ two[1].id, two[2].id, two[3].id }, { 1, nil, nil }, "an id belongs to one request only")
 end)
 
+t.test("an id that is small as text and large as a table is refused, and not kept", function()
+  local d <close> = daemon()
+  local function id(values)
+    return "[" .. ("[],"):rep(values - 2) .. "0]"
+  end
+  t.eq(one(d, '{"cmd":"echo","id":' .. id(1000) .. "}"), '{"ok":true,"id":' .. id(1000) .. ',"data":{}}')
+  for _, request in ipairs { '{"cmd":"echo","id":%s}', '{"cmd":"nope","id":%s}', '{"id":%s}' } do
+    local reply = json.decode(one(d, request:format(id(1001))))
+    t.eq({ reply.id, reply.error and reply.error.code }, { nil, "BadRequest" }, request)
+  end
+  local watchers = {}
+  for i = 1, 40 do
+    watchers[i] = assert(d:connect())
+    watchers[i]:send_raw('{"cmd":"watch","id":' .. id(300000) .. "}\n")
+  end
+  t.ok(d:call("status", { full = true }).stats.lua_bytes < 200 * MAX_LINE, "what all of them cost")
+end)
+
 -- 1,000 requests, good and bad, and what must come back.
 local function mixed()
   local out = {}
