@@ -151,6 +151,14 @@ shim_read_record(struct shim *sh, char type, const char *payload, size_t len)
 	}
 }
 
+/* With its daemon, whoever could let it go is gone. */
+static void
+shim_check_held(struct shim *sh)
+{
+	if (sh->link.fd < 0 && sh->held)
+		shim_end_by(sh, SIGKILL, 0);
+}
+
 static void
 shim_read_link(struct shim *sh)
 {
@@ -161,8 +169,7 @@ shim_read_link(struct shim *sh)
 	shim_link_read(&sh->link);
 	while (shim_link_next(&sh->link, &type, &payload, &len))
 		shim_read_record(sh, type, payload, len);
-	if (sh->link.fd < 0 && sh->held)
-		shim_end_by(sh, SIGKILL, 0);
+	shim_check_held(sh);
 }
 
 /* --- from the agent --- */
@@ -309,6 +316,7 @@ shim_run(struct shim *sh, const sigset_t *mask)
 		}
 		shim_stop_turn(&sh->stop);
 		shim_link_flush(&sh->link);
+		shim_check_held(sh);	/* a write may have told */
 	}
 }
 

@@ -3,6 +3,9 @@
  * Agents that are held: in front of their exec, or by their argv inside a jail.
  */
 #include "agent_fixture.h"
+#include "agent_priv.h"
+
+#include <sys/socket.h>
 
 #define MARK "echo ran >$T/marker"
 
@@ -153,6 +156,30 @@ TEST(one_held_inside_never_runs_without_its_shim_or_daemon)
 	}
 }
 
+/* The daemon may go just when its shim tells it something. */
+TEST(one_held_inside_dies_when_nobody_can_be_told_of_it)
+{
+	struct seen seen = { .free_at_end = true };
+	struct agent *a;
+	char path[128];
+	int i;
+
+	setup();
+	a = start_sh("until test -e $T/go; do sleep 0.01; done; " INSIDE MARK,
+	    (struct agent_spec){ .gate = AGENT_GATE_JAIL }, &seen);
+	UNTIL(seen_has(&seen, 'H'));
+	CHECK_INT(shutdown(a->fd, SHUT_RD), 0);
+	snprintf(path, sizeof(path), "%s/go", top);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	/* Without a turn of the loop, in which our end would be closed. */
+	for (i = 0; i < 2000 && !is_gone(seen.pid); i++)
+		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	CHECK(is_gone(seen.pid));
+	UNTIL(seen_end(&seen));
+	CHECK_STR(content("marker"), "");
+	teardown();
+}
+
 TEST(a_launcher_that_does_not_get_inside_has_said_why)
 {
 	struct seen seen = { .free_at_end = true };
@@ -179,4 +206,5 @@ CHECK_MAIN(
     RUN(one_held_inside_says_so_and_runs_when_released);
     RUN(what_is_sent_to_one_held_inside_comes_behind_the_gate);
     RUN(one_held_inside_never_runs_without_its_shim_or_daemon);
+    RUN(one_held_inside_dies_when_nobody_can_be_told_of_it);
     RUN(a_launcher_that_does_not_get_inside_has_said_why))
