@@ -171,8 +171,10 @@ lclient_connect(lua_State *L)
 		return lx_fail(L, &e);
 	c->line = line_new(vm_loop(vm_of(L)), fd, &limits, client_line_cb, c,
 	    &e);
-	if (c->line == NULL)
+	if (c->line == NULL) {
+		evutil_closesocket(fd);
 		return lx_fail(L, &e);
+	}
 	return 1;
 }
 

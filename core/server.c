@@ -337,6 +337,7 @@ conn_new(struct server *s, int fd, struct sock_peer *peer)
 	if (c->line == NULL) {
 		log_warn("server", "%s", e.text);
 		luaL_unref(L, LUA_REGISTRYINDEX, c->ref);
+		evutil_closesocket(fd);
 		free(c);
 		return;
 	}
