@@ -8,7 +8,9 @@ local core_agent = require "core.agent"
 local events = require "colibri.events"
 local fs = require "core.fs"
 local log = require "colibri.log"
+local ready = require "colibri.agent_ready"
 local restart = require "colibri.agent_restart"
+local spawn_spec = require "colibri.spawn_spec"
 local store = require "colibri.agent_store"
 local sys = require "core.sys"
 local task = require "core.task"
@@ -55,6 +57,20 @@ local function bury(ctx, agent_id, found)
   return restart.ended(ctx, agent_id, ended)
 end
 
+-- One that was not ready yet may be now, or in a while.
+local function watch_ready(ctx, row)
+  local known = live[row.agent_id]
+  known.ready = row.ready_at ~= nil
+  if not known.ready and row.spec then
+    local spawn = spawn_spec.of_row(row)
+    if spawn.ready == "start" then
+      ready.mark(ctx, row.agent_id, known)
+    else
+      ready.watch(ctx, spawn, known)
+    end
+  end
+end
+
 local function adopt_row(ctx, row)
   local found, e = core_agent.find(store.dir(row.agent_id))
   if e then
@@ -64,6 +80,7 @@ local function adopt_row(ctx, row)
     return bury(ctx, row.agent_id, found)
   end
   take(ctx, row.agent_id, { run = row.run, foreign = row.provider == FOREIGN or nil })
+  watch_ready(ctx, row)
   if row.status == "starting" and found.pid then
     return store.update(ctx, row.agent_id, { status = "running", pid = found.pid })
   end
@@ -100,7 +117,8 @@ end
 --- After a start: what became of the agents of an earlier daemon. Waits.
 -- @return true | nil, err of the store
 function M.adopt(ctx)
-  local rows, e = ctx.db:all("SELECT agent_id, run, status, provider FROM agents WHERE status IN ('starting', 'running')")
+  local rows, e = ctx.db:all([[SELECT agent_id, provider, model, session_id, jail_name, jail_root_path, backend, run,
+    restart, spec, status, ready_at FROM agents WHERE status IN ('starting', 'running')]])
   if not rows then
     return nil, e
   end

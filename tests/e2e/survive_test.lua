@@ -164,3 +164,24 @@ t.test("in a jail: the agent has its grace", function()
   t.eq({ row.status, row.exit_code, row.killed }, { "exited", 4, 0 })
 end)
 
+
+t.test("an agent that is ready only after its daemon was killed: the next one knows", function()
+  for _, away in ipairs { false, true } do
+    local d <close> = scratch.daemon {}
+    local ids = {}
+    for rule, word in pairs { fd = "echo x >&3", ["event:up"] = "echo '{\"type\":\"up\"}'" } do
+      ids[#ids + 1] = t.ok(d:call("spawn-local", { model = "/bin/sh", ready = rule, arg = { "-c", "until test -e " .. d.dir ..
+        "/go; do sleep 0.02; done; " .. word .. "; echo >" .. d.dir .. "/done" .. #ids .. "; exec sleep 1000" } })).agent_id
+    end
+    d:crash()
+    if away then
+      d:tree { go = "" }
+      t.eventually(function() return d:read("done0") and d:read("done1") end)
+    end
+    t.ok(d:start())
+    d:tree { go = "" }
+    for _, id in ipairs(ids) do
+      t.ok(t.ok(d:call("wait-agent", { agent_id = id, ["for"] = "ready", timeout = 20 })).ready_at)
+    end
+  end
+end)
