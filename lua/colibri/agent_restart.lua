@@ -137,8 +137,9 @@ function M.ended(ctx, agent_id, ended)
   local known = live[agent_id]
   live[agent_id] = nil
   ended.ended_at = ended.ended_at or store.now()
+  local pending_usage = known and known.usage
   return store.insist(ctx, "end of " .. agent_id, function()
-    return record(ctx, agent_id, ended, known and known.usage)
+    return record(ctx, agent_id, ended, pending_usage)
   end)
 end
 

@@ -27,7 +27,9 @@ local function keep_usage(ctx, id, known)
   end
   local ok, e = ctx.db:write(function(tx) return usage.store(tx, id, used) end)
   if not ok then
-    log.error("agent", "usage not recorded", { agent = id, code = e.code, error = e.message })
+    log.error("agent", "usage not recorded yet", { agent = id, code = e.code, error = e.message })
+    known.usage = usage.add(known.usage, used)
+    return keep_usage(ctx, id, known)
   end
 end
 

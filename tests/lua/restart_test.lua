@@ -454,3 +454,22 @@ return { api = 1, summary = "x", command = function() return { "/bin/x" }, {} en
   t.eq(get(w, id).ready, true)
   t.ok(w:logged("probe failed"))
 end)
+
+t.test("usage that the store cannot take is kept until it can", function()
+  local w <close> = world()
+  local id, once = spawn(w, {}), spawn(w, {})
+  without_store(w, function()
+    w.agents.list[1]:emit { type = "usage", input = 5 }
+    w.clock:advance(3)
+    w.agents.list[1]:emit { type = "usage", input = 2 }
+    w.agents.list[2]:emit { type = "usage", input = 9 }
+    w.clock:settle()
+    w.agents.list[2]:exit(0)
+    w.clock:advance(30)
+  end)
+  w.clock:advance(61)
+  t.eq({ get(w, id).usage.input, get(w, once).usage.input }, { 7, 9 })
+  w.agents.list[1]:exit(0)
+  w.clock:advance(1)
+  t.eq(get(w, id).usage.input, 7)
+end)
