@@ -106,12 +106,32 @@ local function shrink(widths, first, narrowest, excess)
   return excess
 end
 
-local function fit(widths, width)
+local function sum_of(widths)
   local sum = GAP * (#widths - 1)
+  for _, w in ipairs(widths) do
+    sum = sum + w
+  end
+  return sum
+end
+
+-- Times without year and seconds: cut off they would tell nothing.
+local function short_times(columns, rows, widths)
+  for i, name in ipairs(columns) do
+    if name == "at" or name:find("_at$") then
+      widths[i] = text.width(rows[1][i])
+      for at = 2, #rows do
+        rows[at][i] = rows[at][i]:gsub("^%d%d%d%d%-(%d%d%-%d%d)T(%d%d:%d%d):%d%dZ$", "%1 %2")
+        widths[i] = math.max(widths[i], text.width(rows[at][i]))
+      end
+    end
+  end
+end
+
+local function fit(widths, width)
   for i, w in ipairs(widths) do
     widths[i] = math.min(w, width)
-    sum = sum + widths[i]
   end
+  local sum = sum_of(widths)
   shrink(widths, 1, NARROWEST, shrink(widths, 2, NARROW, sum - width))
 end
 
@@ -163,6 +183,9 @@ local function render_table(list, command, opts)
     end
   end
   if opts.width and opts.width > 0 then
+    if sum_of(widths) > opts.width then
+      short_times(columns, rows, widths)
+    end
     fit(widths, opts.width)
   end
   local lines = {}

@@ -90,6 +90,17 @@ t.test("a table fits the terminal; paths keep their end", function()
   t.ok(tty(long, LIST, 40):find("\nx+…  s       /\n"))
 end)
 
+t.test("a table that is too wide has short times", function()
+  local list = json.array { { x = "a", at = 1 }, { x = ("b"):rep(20), at = 2 } }
+  local function shown(width)
+    return render.render(list, { columns = { "x", "at" } }, { tty = true, width = width, iso = function(at)
+      return ("2026-11-26T01:02:0%dZ"):format(at)
+    end })
+  end
+  t.ok(shown(42):find("a                     2026-11-26T01:02:01Z\n", 1, true), shown(42))
+  t.ok(shown(41):find("a                     11-26 01:02\n", 1, true), shown(41))
+end)
+
 t.test("one object: aligned lines, times, objects within", function()
   local data = json.decode [[{"tenant_id":"x","created_at":7,"provision":{"result":"failed","keys":0},"note":null,
     "l":["a","b"]}]]
