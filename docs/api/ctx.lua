@@ -45,7 +45,7 @@ being spawned: then a tenant of policy `manual` is skipped, and this agent gets 
     { "agents:get(agent_id: string, more?: boolean): Agent", "one agent; with `more` its limits and what it uses",
       errors = "AgentNotFound @store" },
     { "agents:list(filter?: boolean|table): Agent[]",
-      "agents that have not ended for good, newest first; true: every one; or `{ all?, state?, jail? }`; `failed` is a state, too",
+      "agents that have not ended for good, newest first; true: every one; or `{ all?, state?, jail?, limit? }`; `failed` is a state, too",
       errors = "@store" },
     { "agents:spawn(args: table): Spawned", "starts one; `args` are the parameters of the command `spawn-agent`", waits = true,
       errors = "Refused ProvisionFailed DeadlineExceeded @agents @store" },

@@ -67,7 +67,7 @@ local ENDED = { exited = true, failed = true, lost = true }
 
 --- Agents, newest first; only those that have not ended for good, unless all is true
 -- or the state is one of those that have.
--- @param filter boolean|table|nil: true, or { all = boolean, state = state or status, jail = name }
+-- @param filter boolean|table|nil: true, or { all = boolean, state = state or status, jail = name, limit = number }
 -- @return list | nil, err
 function Agents:list(filter)
   if type(filter) ~= "table" then
@@ -76,9 +76,12 @@ function Agents:list(filter)
     end
     filter = { all = filter }
   end
-  local rows, e = self.ctx.db:all("SELECT " .. COLUMNS .. " FROM agents WHERE (? OR status IN " .. store.OPEN ..
-    ") AND (? IS NULL OR jail_name = ?) ORDER BY started_at DESC, agent_id",
-    filter.all or ENDED[filter.state] or false, filter.jail, filter.jail)
+  -- Those that have ended may be very many: what is not wanted is not read.
+  local ended = ENDED[filter.state] and filter.state
+  local rows, e = self.ctx.db:all("SELECT " .. COLUMNS .. [[ FROM agents
+    WHERE CASE WHEN ?1 IS NOT NULL THEN status = ?1 ELSE ?2 OR status IN ]] .. store.OPEN .. [[ END
+      AND (?3 IS NULL OR jail_name = ?3) ORDER BY started_at DESC, agent_id LIMIT ?4]], ended,
+    filter.all and not filter.state or false, filter.jail, filter.limit or -1)
   if not rows then
     return nil, e
   end

@@ -78,6 +78,25 @@ t.test("a clock that was set back while there was no daemon does not make an age
   t.eventually(function() return get(d, id).run == 2 end, 20)
 end)
 
+t.test("agents that have ended may be very many: the newest are listed", function()
+  local d <close> = scratch.daemon {}
+  local id = spawn(d, "exit 0", { wait = "exit" })
+  d:stop()
+  local db = t.ok(core_db.open(d.dir .. "/colibri.sqlite"))
+  t.ok(db:write(function(tx)
+    return tx:exec([[INSERT INTO agents (agent_id, provider, model, session_id, backend, status, started_at, ended_at)
+      WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 20000)
+      SELECT printf('%036d', x), 'local', '/bin/true', 's', 'none', iif(x = 1, 'failed', 'exited'), x, x FROM c]])
+  end))
+  db:close()
+  t.ok(d:start())
+  local rows = t.ok(d:call("list-agents", { all = true }))
+  t.eq({ #rows, rows[1].agent_id, rows[1000].started_at }, { 1000, id, 20000 - 998 })
+  t.eq(#t.ok(d:call("list-agents", { all = true, limit = 3 })), 3)
+  t.eq(t.ok(d:call("list-agents", { state = "failed" }))[1].started_at, 1)
+  t.eq(#t.ok(d:call("list-agents")), 0)
+end)
+
 t.test("usage events of the test agent are summed", function()
   local d <close> = scratch.daemon {}
   local id = t.ok(d:call("spawn-local", { model = sys.program "colibri-test-agent", wait = "exit",

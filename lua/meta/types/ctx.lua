@@ -231,7 +231,7 @@ local _Agents = {}
 ---@return colibri.Error? err
 function _Agents:get(agent_id, more) end
 
----agents that have not ended for good, newest first; true: every one; or `{ all?, state?, jail? }`; `failed` is a state, too
+---agents that have not ended for good, newest first; true: every one; or `{ all?, state?, jail?, limit? }`; `failed` is a state, too
 ---Fails with @store.
 ---@param filter? boolean|table
 ---@return colibri.Agent[]?
