@@ -104,7 +104,7 @@ local function log_end(agent_id, ended, decision)
   local level = decision.action == "fail" and "warn" or "info"
   log[level]("agent", "agent ended", { agent = agent_id, run = decision.run, status = decision.status,
     code = ended.code, signal = ended.signal, reason = decision.action ~= "end" and decision.reason or nil,
-    delay = decision.delay })
+    delay = decision.delay and ("%.1f"):format(decision.delay) })
 end
 
 -- The end of a run, in the store, and what follows from it. Waits for the commit.

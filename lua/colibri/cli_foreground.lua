@@ -62,14 +62,21 @@ local function wait_for_end(cli, agent_id, limit)
   end
 end
 
+local function stop(cli, request)
+  local row, e = ask(cli, request, STOP_SECONDS)
+  if not row and e.code ~= "AgentNotRunning" then
+    cli:fail("stop-agent", e)
+  end
+end
+
 -- Signals become stops; the wait sees the end.
 local function forward_signals(cli, agent_id)
   local grace
   while true do
     local signal = server.next_signal()
     cli:line(("%s: stopping agent %s"):format(signal, agent_id))
-    task.go(ask, cli, { cmd = "stop-agent", agent_id = agent_id, grace = grace,
-      signal = signal == "INT" and signal or nil }, STOP_SECONDS)
+    task.go(stop, cli, { cmd = "stop-agent", agent_id = agent_id, grace = grace,
+      signal = signal == "INT" and signal or nil })
     grace = 0
   end
 end

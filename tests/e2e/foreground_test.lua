@@ -4,6 +4,7 @@ local t = require "colibri.test"
 local proc = require "core.proc"
 local scratch = require "colibri.scratch"
 local sys = require "core.sys"
+local task = require "core.task"
 
 local SIGINT, SIGTERM = 2, 15
 local ENV = { PATH = "/usr/bin:/bin" }
@@ -92,8 +93,11 @@ t.test("the daemon may go and come back meanwhile", function()
   end)
   t.ok(d:call("status"))
   d:crash()
+  p:kill(SIGINT) -- nobody can be told; the agent goes on, and that is said
+  task.sleep(0.3)
   t.ok(d:start())
   d:tree { go = "" }
   local r = p:wait()
   t.eq(r.code, 6, r.stderr)
+  t.ok(r.stderr:find("stop-agent: DaemonUnreachable", 1, true), r.stderr)
 end)
