@@ -74,7 +74,7 @@ SHLIB	= $(BUILD)/libcolibri.so.$(SOVERSION)
 VERSION	:= $(shell sed -n 's/.*COLIBRI_VERSION[^"]*"\(.*\)".*/\1/p' core/core.h)
 HOST_OBJ = $(HOST_EXTRA:%=$(BUILD)/obj/%.o)
 SHIM_OBJ = $(SHIM_SRC:core/%.c=$(BUILD)/obj/%.o) \
-	$(patsubst %,$(BUILD)/obj/%.o,err mem platform secret secret_redact sock_peer)
+	$(patsubst %,$(BUILD)/obj/%.o,cgroup err mem platform secret secret_redact sock_peer)
 
 PROGRAMS = $(patsubst %,$(BUILD)/%,colibri-daemon colibri colibri-run \
 	colibri-agent-shim colibri-test-agent)

@@ -16,7 +16,8 @@
  *	exit	"key=value" lines: code (-1: by signal), signal, ended_at, and as
  *		far as known user_usec, sys_usec, max_rss_kb (of the agent and
  *		all its descendants), signalled, killed (processes), victims
- *		("pid:name,..." of those killed), log_lost (log bytes not written)
+ *		("pid:name,..." of those killed), oom_killed (processes, by the
+ *		kernel at memory.max), log_lost (log bytes not written)
  *
  * Wire, both ways: records of
  *	<type byte> <length, 4 bytes little endian> <bytes>
@@ -89,6 +90,7 @@ struct agent_end {
 	int64_t ended_at;		/* UNIX seconds */
 	int64_t user_usec, sys_usec, max_rss_kb;
 	int64_t signalled, killed;	/* processes */
+	int64_t oom_killed;		/* by the kernel, at memory.max */
 	int64_t log_lost;		/* log bytes that could not be written */
 	char victims[1024];		/* "pid:name,..." of those killed */
 };

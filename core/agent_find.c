@@ -105,6 +105,7 @@ end_word(const char *word, size_t len, void *arg)
 	    word_number(word, len, "max_rss_kb", &end->max_rss_kb) ||
 	    word_number(word, len, "signalled", &end->signalled) ||
 	    word_number(word, len, "killed", &end->killed) ||
+	    word_number(word, len, "oom_killed", &end->oom_killed) ||
 	    word_number(word, len, "log_lost", &end->log_lost))
 		return;
 	if (word_is(word, len, "victims", &value))

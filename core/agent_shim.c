@@ -332,7 +332,7 @@ shim_end(struct shim *sh)
 	for (i = 0; i < LAST_READS && shim_copy(sh, &sh->child.err, false); i++)
 		;
 	shim_read_exec(sh);
-	shim_limits_end(&sh->spec);
+	sh->stop.oom_killed = shim_limits_end(&sh->spec);
 	if (sh->gate.seen.len > 0)
 		shim_copy_stdout(sh, sh->gate.seen.data, sh->gate.seen.len);
 	shim_lines_end(&sh->lines, &sh->link);

@@ -14,6 +14,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "cgroup.h"
 #include "lua_agent_priv.h"
 #include "lx.h"
 #include "mem.h"
@@ -85,20 +86,28 @@ lagent_attach(lua_State *L)
 	return 1;
 }
 
-/* agent.sweep(id, dir) -> signals sent: KILL what is left of an agent whose
- * shim is gone */
+/* agent.sweep(id, dir, cgroup|nil) -> signals sent: KILL what is left of an agent
+ * whose shim is gone, and remove its cgroup */
 int
 lagent_sweep(lua_State *L)
 {
 	const char *id = lx_checkstr(L, 1), *dir = lx_checkstr(L, 2);
+	const char *cgroup = lua_isnoneornil(L, 3) ? NULL : lx_checkstr(L, 3);
 	struct agent_record rec;
 	struct err e = ERR_INIT;
 
-	lx_checknargs(L, 2);
+	lx_checknargs(L, 3);
 	if (agent_find(dir, &rec, &e) != 0)
 		return lx_fail(L, &e);
-	lua_pushinteger(L, rec.found == AGENT_ALIVE ? 0 :
-	    agent_sweep(id, &rec));
+	if (rec.found == AGENT_ALIVE) {
+		lua_pushinteger(L, 0);
+		return 1;
+	}
+	if (cgroup != NULL)
+		cgroup_kill(cgroup);
+	lua_pushinteger(L, agent_sweep(id, &rec));
+	if (cgroup != NULL)
+		cgroup_remove(cgroup);
 	return 1;
 }
 

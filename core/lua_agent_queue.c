@@ -161,6 +161,7 @@ lagent_set_end(lua_State *L, const struct agent_end *end)
 		{ "max_rss_kb", end->max_rss_kb },
 		{ "signalled", end->signalled }, { "killed", end->killed },
 		{ "log_lost", end->log_lost },
+		{ "oom_killed", end->oom_killed },
 	};
 	size_t i;
 

@@ -14,12 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "shim_priv.h"
-
-#define RMDIR_TRIES	250
 
 static const struct {
 	const char *name;
@@ -163,17 +161,17 @@ cgroup_enter(const char *dir)
 	return cgroup_write(dir, "cgroup.procs", strlen("cgroup.procs"), "0");
 }
 
-void
+int64_t
 shim_limits_end(const struct shim_spec *spec)
 {
-	const struct timespec pause = { .tv_nsec = 2000000 };
 	const char *dir = cgroup_dir(spec);
-	int tries;
+	int64_t kills;
 
-	/* Who has been reaped is still in it for a moment. */
-	for (tries = 0; dir != NULL && rmdir(dir) != 0 && errno == EBUSY &&
-	    tries < RMDIR_TRIES; tries++)
-		nanosleep(&pause, NULL);
+	if (dir == NULL)
+		return 0;
+	kills = cgroup_oom_kills(dir);
+	cgroup_remove(dir);
+	return kills;
 }
 
 /* --- one word --- */

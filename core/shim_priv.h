@@ -111,8 +111,9 @@ int shim_limits_apply(const struct shim_spec *spec);
 /* The daemon has raised its limit of descriptors; an agent that uses select(2)
  * must not have more than this. One that is asked for is set later. */
 void shim_limits_usual(void);
-/* In the shim, once nobody is left: remove the cgroup. */
-void shim_limits_end(const struct shim_spec *spec);
+/* In the shim, once nobody is left: remove the cgroup. Returns how many of its
+ * processes were killed because memory.max was reached. */
+int64_t shim_limits_end(const struct shim_spec *spec);
 
 /* --- shim_child.c --- */
 
@@ -215,6 +216,7 @@ struct shim_stop {
 	double kill_every;
 	pid_t hangs;		/* of spec->kill, and does not end; 0 */
 	struct shim_hits signalled, killed;
+	int64_t oom_killed;		/* processes, by the kernel */
 };
 
 double shim_now(void);

@@ -222,8 +222,9 @@ shim_stop_words(const struct shim_stop *st, uint64_t lost, struct buf *b)
 	char text[128];
 
 	stop_usage(b);
-	snprintf(text, sizeof(text), "log_lost=%llu\nsignalled=%zu\nkilled=%zu\n",
-	    (unsigned long long)lost, st->signalled.n, h->n);
+	snprintf(text, sizeof(text), "log_lost=%llu\nsignalled=%zu\nkilled=%zu\n"
+	    "oom_killed=%lld\n", (unsigned long long)lost, st->signalled.n,
+	    h->n, (long long)st->oom_killed);
 	buf_add_str(b, text);
 	for (i = 0; i < n; i++) {
 		snprintf(text, sizeof(text), "%s%ld:%s",

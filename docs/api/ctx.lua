@@ -257,7 +257,8 @@ rows are undone]], waits = true, errors = "@store" },
       { "limits?: string[]", "as asked; only with `more`" },
       { "cwd?: string", "as asked; only with `more`" },
       { "user?: string", "as asked; only with `more`" },
-      { "used?: table", "while it runs, with `more`: of its cgroup `memory`, `pids`, `cpu_usec`; of its first process `rss`, `threads`" },
+      { "used?: table", "while it runs, with `more`: of its cgroup `memory`, `pids`, `cpu_usec`; of its first process `rss`, `threads`; "
+        .. "once it has ended `user_usec`, `sys_usec`, `max_rss_kb`, `oom_killed`" },
       { "stalled?: boolean", "while it runs: no event for `stall_after` seconds" },
     } },
     { "Usage", "sums of an agent's `usage` events", fields = {

@@ -51,8 +51,6 @@ local function bury(ctx, agent_id, found)
   local ended = { lost = true }
   if found and found.found == "exited" then
     ended = found
-  else
-    core_agent.sweep(agent_id, store.dir(agent_id))
   end
   return restart.ended(ctx, agent_id, ended)
 end
@@ -142,11 +140,12 @@ function M.adopt(ctx)
 end
 
 --- What an agent that has ended used, with all its descendants, as its shim wrote it.
--- @return { user_usec, sys_usec, max_rss_kb } | nil when that is not known any more
+-- @return { user_usec, sys_usec, max_rss_kb, oom_killed } | nil when that is not known any more
 function M.used(agent_id)
   local found = core_agent.find(store.dir(agent_id))
   if found and found.found == "exited" then
-    return { user_usec = found.user_usec, sys_usec = found.sys_usec, max_rss_kb = found.max_rss_kb }
+    return { user_usec = found.user_usec, sys_usec = found.sys_usec, max_rss_kb = found.max_rss_kb,
+      oom_killed = found.oom_killed > 0 and found.oom_killed or nil }
   end
 end
 

@@ -119,6 +119,21 @@ function M.cgroup(agent_id)
   return sys.conf.cgroup and sys.conf.cgroup .. "/" .. agent_id
 end
 
+local function has_word(text, word)
+  return (" " .. (text or ""):gsub("\n", " ") .. " "):find(" " .. word .. " ", 1, true) ~= nil
+end
+
+-- Can `base` pass this controller on? The kernel lets no cgroup but the root do
+-- so while processes are in it.
+local function passes_on(base, controller)
+  local busy = not has_word(fs.read_trusted(base .. "/cgroup.subtree_control", 0x12), controller) and
+    fs.exists(base .. "/cgroup.type") and fs.read_trusted(base .. "/cgroup.procs", 0x12)
+  if busy and busy ~= "" then
+    return unavailable("processes are in %s itself, such as %s: no controller can be passed on", base, busy:match("%d+"))
+  end
+  return true
+end
+
 -- Words for a cgroup of its own.
 local function cgroup_words(words, agent_id, group)
   local base = sys.conf.cgroup
@@ -131,9 +146,14 @@ local function cgroup_words(words, agent_id, group)
   end
   words[#words + 1] = "cgroup:" .. M.cgroup(agent_id)
   for name, controller in pairs(GROUP) do
-    local value = group[name]
-    if value and not (" " .. text:gsub("\n", " ") .. " "):find(" " .. controller .. " ", 1, true) then
+    local value, ok = group[name], true
+    if value and not has_word(text, controller) then
       return unavailable("%s: the controller '%s' is not delegated to %s", name, controller, base)
+    elseif value then
+      ok, e = passes_on(base, controller)
+    end
+    if not ok then
+      return nil, e
     elseif value then
       words[#words + 1] = ("cgset:%s=%s"):format(name, name == "cpu.max" and ("%d 100000"):format(value * 1000) or value)
     end

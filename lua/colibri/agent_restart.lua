@@ -10,6 +10,7 @@ local core_agent = require "core.agent"
 local ephemeral = require "colibri.ephemeral"
 local events = require "colibri.events"
 local json = require "core.json"
+local limits = require "colibri.agent_limits"
 local log = require "colibri.log"
 local script = require "core.script"
 local spawn_params = require "colibri.spawn_params"
@@ -56,12 +57,18 @@ local function decide(gen, row, ended, now)
   return { action = "end" }
 end
 
+-- What else is to be said of an end.
+local function why(ended)
+  local n = ended.oom_killed or 0
+  return ended.error or n > 0 and ("memory.max: %d of its processes killed"):format(n) or nil
+end
+
 -- The columns after an end.
 local function outcome(decision, ended, now)
   local code, signal = ended.code, ended.signal
   local out = { exit_code = code and code >= 0 and code or nil, exit_signal = signal and signal > 0 and signal or nil,
     ended_at = ended.ended_at or now, status = ended.lost and "lost" or ended.error and "failed" or "exited",
-    reason = decision.reason or ended.error }
+    reason = decision.reason or why(ended) }
   if decision.action == "restart" then
     out.status = "waiting"
     out.restart_at = math.ceil(now + decision.delay)
@@ -131,11 +138,14 @@ end
 --- A run has ended: write it down, and have it started again when the policy
 -- says so. Waits for the commit; idempotent. When the store fails it is written down
 -- later: until then the agent counts as running, and is not started again.
--- @param ended { code, signal, lost, ended_at, error }
+-- @param ended { code, signal, lost, ended_at, error, oom_killed }
 -- @return true | nil, err
 function M.ended(ctx, agent_id, ended)
   local known = live[agent_id]
   live[agent_id] = nil
+  if ended.lost then
+    core_agent.sweep(agent_id, store.dir(agent_id), limits.cgroup(agent_id))
+  end
   ended.ended_at = ended.ended_at or store.now()
   local pending_usage = known and known.usage
   return store.insist(ctx, "end of " .. agent_id, function()

@@ -86,7 +86,8 @@ local function take_end(ctx, report)
   elseif known and known.starting then
     known.gone = true -- the spawn sees it, too, and gives up
   else
-    local ok, e = restart.ended(ctx, id, { code = report.code, signal = report.signal, lost = report.type == "lost" })
+    local ok, e = restart.ended(ctx, id, { code = report.code, signal = report.signal, lost = report.type == "lost",
+      oom_killed = report.oom_killed })
     if not ok then
       log.error("agent", "end not recorded", { agent = id, code = e.code, error = e.message })
     end

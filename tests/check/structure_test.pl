@@ -8,7 +8,7 @@ use warnings;
 # Lowest first; a file may include headers of its own layer or below.
 my @layers = (
 	base => [qw(core err mem pool log log_line secret conf platform utf8 siphash pattern)],
-	services => [qw(loop reaper spawn agent jail fs envfile fingerprint bw bw_json http1 sock line db)],
+	services => [qw(loop reaper spawn agent jail cgroup fs envfile fingerprint bw bw_json http1 sock line db)],
 	runtime => [qw(vm vm_load lx task overlay bound)],
 	bindings => [qw(lua_)],
 	front => [qw(server host main colibri stdio_lua agent_shim shim test_agent)],

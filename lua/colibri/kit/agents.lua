@@ -53,7 +53,7 @@ local function finish(agent, code, signal)
   local killed = signal == SIGKILL
   agent.ended = { code = code, signal = signal, ended_at = math.floor(agent.agents.now()), user_usec = 0, sys_usec = 0,
     max_rss_kb = 0, signalled = signal > 0 and not killed and 1 or 0, killed = killed and 1 or 0, victims = "",
-    log_lost = agent.log_lost or 0 }
+    log_lost = agent.log_lost or 0, oom_killed = 0 }
   agent.running, agent.held = false, false
   report(agent.agents, ending(agent, { id = agent.spec.id, type = "ended" }))
   agent.gone:wake()

@@ -33,13 +33,14 @@ function agent.find(dir) end
 ---@return colibri.Error? err
 function agent.remove(dir) end
 
----ends what a killed shim has left behind; signals sent
+---ends what a killed shim has left behind, and removes its cgroup; signals sent
 ---Fails with @agents.
 ---@param id string
 ---@param dir string
+---@param cgroup? string
 ---@return integer?
 ---@return colibri.Error? err
-function agent.sweep(id, dir) end
+function agent.sweep(id, dir, cgroup) end
 
 ---text, next position, bytes missed, `base64` when it is no UTF-8; nil at the end
 ---Fails with AgentStateFailed.

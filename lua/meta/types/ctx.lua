@@ -182,7 +182,7 @@
 ---@field limits? string[] as asked; only with `more`
 ---@field cwd? string as asked; only with `more`
 ---@field user? string as asked; only with `more`
----@field used? table while it runs, with `more`: of its cgroup `memory`, `pids`, `cpu_usec`; of its first process `rss`, `threads`
+---@field used? table while it runs, with `more`: of its cgroup `memory`, `pids`, `cpu_usec`; of its first process `rss`, `threads`; once it has ended `user_usec`, `sys_usec`, `max_rss_kb`, `oom_killed`
 ---@field stalled? boolean while it runs: no event for `stall_after` seconds
 
 ---sums of an agent's `usage` events

@@ -39,7 +39,7 @@ function _AgentHandle:signal(signal) end
 ---@return colibri.Error? err
 function _AgentHandle:send(text) end
 
----`{ code, signal, ended_at, user_usec, sys_usec, max_rss_kb, signalled, killed, victims, log_lost }`
+---`{ code, signal, ended_at, user_usec, sys_usec, max_rss_kb, signalled, killed, victims, oom_killed, log_lost }`
 ---Fails with ExecFailed, AgentLost.
 ---@async
 ---@return table?
