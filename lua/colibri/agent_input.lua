@@ -10,6 +10,8 @@ local M = {}
 -- Launchers behind which the agent's environment is that of the shim: no
 -- command line shows it.
 local INHERITS = { none = true, bwrap = true }
+-- These do when nothing is in front of them that makes them root.
+local BEHIND_NONE = { jexec = true, jail = true, nspawn = true }
 
 --- Does an agent of this spawn get a pipe as stdin?
 -- @param provider table: `input` true always, false never, nil when asked for
@@ -79,7 +81,7 @@ function M.add_keys(ctx, provider, backend, env)
   end
   for _, pair in ipairs(list) do
     if wanted[pair.key] then
-      if not INHERITS[backend] and not (ctx.conf.jail_priv_mode == "none" and (backend == "jexec" or backend == "jail")) then
+      if not INHERITS[backend] and not (ctx.conf.jail_priv_mode == "none" and BEHIND_NONE[backend]) then
         return nil, err.new("AgentKeysUnsupported", "behind backend '%s' here, %s would show on a command line", backend,
           pair.key)
       end

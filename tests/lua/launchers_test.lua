@@ -129,11 +129,16 @@ end)
 t.test("nspawn: environment word by word, a machine name that is a host name", function()
   local argv = launcher("nspawn").launch(ctx { priv = "sudo" }, { name = "_my_jail", root = "/r", user = "web" },
     agent(), ENV)
-  local text = table.concat(argv, " ")
-  t.eq(argv[1], "/usr/sbin/sudo")
-  t.ok(text:find("/usr/sbin/systemd-nspawn --directory=/r --quiet --register=no --keep-unit", 1, true), text)
-  t.ok(text:find("--machine=my-jail --user=web --setenv=A=x y --setenv=HOME=/ --setenv=PATH=/bin -- /bin/agent", 1,
+  t.eq({ argv[1], argv[2], argv[4] }, { "/bin/sh", "-c", "sh" })
+  t.eq({ table.unpack(argv, 5) }, agent())
+  local text = argv[3]
+  t.ok(text:find("exec /usr/sbin/sudo -n -- /usr/sbin/systemd-nspawn --directory=/r --quiet --register=no --keep-unit", 1,
     true), text)
+  t.ok(text:find("--machine=my-jail --user=web '--setenv=A=x y' --setenv=HOME=/ --setenv=PATH=/bin $r -- \"$@\"", 1,
+    true), text)
+  text = launcher("nspawn").launch(ctx(), { root = "/it's" }, agent(), ENV)[3]
+  t.ok(text:find([[exec /usr/sbin/systemd-nspawn '--directory=/it'\''s' --quiet]], 1, true), text)
+  t.ok(text:find("--drop-capability=all --setenv=A --setenv=HOME --setenv=PATH $r", 1, true), text)
   t.err("JailRootNeeded", launcher("nspawn").launch(ctx(), { name = "proof0" }, agent(), ENV))
 end)
 
@@ -175,8 +180,8 @@ t.test("the working directory is entered inside, the user is the jail's", functi
   t.eq({ words[#words - 7], words[#words - 2] }, { "command=/bin/sh", "/bin/agent" })
   local bwrap = table.concat(t.ok(launcher("bwrap").launch(ctx(), { root = "/r", cwd = "/a b" }, agent(), {})), "|")
   t.ok(bwrap:find("|--chdir|/a b|--|/bin/agent|", 1, true), bwrap)
-  local nspawn = table.concat(t.ok(launcher("nspawn").launch(ctx(), jail, agent(), ENV)), "|")
-  t.ok(nspawn:find("|--user=web|--chdir=/a b|--setenv=A=x y|", 1, true), nspawn)
+  local nspawn = t.ok(launcher("nspawn").launch(ctx(), jail, agent(), ENV))[3]
+  t.ok(nspawn:find(" --user=web '--chdir=/a b' --setenv=A ", 1, true), nspawn)
 end)
 
 t.test("who signals what a launcher started as root", function()
