@@ -3,6 +3,7 @@
 #	make			everything, in build/
 #	make check		every test, with TAP through prove
 #	make check-asan		the same under ASan + UBSan, in build/asan/
+#	make check-vm		what needs systemd and cgroups, in a virtual machine
 #	make install		below DESTDIR/PREFIX
 #
 # BUILD names the output directory, SAN a sanitizer list.
@@ -163,6 +164,10 @@ check-chaos:
 		BUILD=$(CURDIR)/build/asan \
 		exec sh tests/exec.sh tests/e2e/chaos_test.lua
 
+# What needs systemd, cgroups or nspawn: in a virtual machine (as root; apt).
+check-vm:
+	sh scripts/check-vm.sh
+
 lint:
 	BUILD=build sh tests/check/lint_test.sh
 
@@ -237,6 +242,6 @@ clean:
 	rm -rf build
 
 -include $(wildcard $(BUILD)/obj/*.d)
-.PHONY: all unit check check-asan check-chaos check-freebsd bench docs fuzz lint format \
-	install uninstall clean
+.PHONY: all unit check check-asan check-chaos check-freebsd check-vm bench docs fuzz \
+	lint format install uninstall clean
 .SECONDARY:

@@ -26,6 +26,13 @@ local function daemon(options)
   return d
 end
 
+-- What nspawn leaves in the cgroup that we are in, when nobody is in it.
+local function put_away()
+  sh([[for m in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+while IFS=: read -r _ _ p; do rmdir "$m${p%/}/payload" "$m${p%/}/supervisor"; done 2>/dev/null </proc/self/cgroup
+done]])
+end
+
 local can, why -- asked once
 local function try_nspawn()
   if sys.platform ~= "linux" or sys.uid ~= 0 or not proc.find "systemd-nspawn" then
@@ -49,6 +56,7 @@ local function case(name, fn)
     if not can then
       return stdio.out("# SKIP " .. name .. ": nspawn does not run here: " .. tostring(why):gsub("\n", " ") .. "\n")
     end
+    local _ <close> = setmetatable({}, { __close = put_away })
     fn()
   end)
 end
