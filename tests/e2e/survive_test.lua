@@ -37,6 +37,7 @@ t.test("kill -9 of the daemon: found again, none started twice, each end known",
   local ends = spawn(d, mark .. "until test -e " .. d.dir .. "/end; do sleep 0.02; done; exit 5")
   local killed = spawn(d, mark .. "exec sleep 1000")
   t.eventually(function() return get(d, stays.agent_id).state == "working" end)
+  t.eventually(function() return select(2, d:read("starts"):gsub("\n", "")) == 3 end)
   local shim = shim_of(d, killed.agent_id)
   t.ok(d:crash())
   d:tree { ["end"] = "" }
