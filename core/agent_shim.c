@@ -270,6 +270,7 @@ shim_wait(struct shim *sh, const sigset_t *mask)
 	};
 	struct timespec ts = { 0 };
 	double left = sh->stop.deadline - shim_now();
+	sigset_t blocked;
 
 	if (sh->link.fd >= 0 && !TAILQ_EMPTY(&sh->link.out))
 		p[0].events |= POLLOUT;
@@ -281,6 +282,9 @@ shim_wait(struct shim *sh, const sigset_t *mask)
 	if (ppoll(p, ARRAY_LEN(p), sh->stop.phase == SHIM_RUNS ? NULL : &ts,
 	    mask) <= 0)
 		return;
+	/* Linux lets none in while a descriptor is ready, maybe for ever. */
+	sigprocmask(SIG_SETMASK, mask, &blocked);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	if (p[0].revents != 0)
 		shim_read_link(sh);
 	if (p[1].revents != 0)
