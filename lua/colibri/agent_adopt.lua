@@ -180,7 +180,9 @@ function M.prune(ctx)
   table.sort(old, function(a, b) return a.at > b.at or a.at == b.at and a.id < b.id end)
   local age = sys.conf.agents_keep_age
   for i, agent in ipairs(old) do
-    if i > sys.conf.agents_keep or (age > 0 and store.now() - agent.at > age) then
+    -- Asked again: it may have been started anew meanwhile.
+    if (i > sys.conf.agents_keep or (age > 0 and store.now() - agent.at > age)) and
+      ended_at(ctx, agent.id) == agent.at then
       local ok, e = core_agent.remove(store.dir(agent.id))
       removed = removed + (ok and 1 or 0)
       if not ok then
