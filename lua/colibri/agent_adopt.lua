@@ -78,7 +78,9 @@ local function adopt_row(ctx, row)
     return bury(ctx, row.agent_id, found)
   end
   take(ctx, row.agent_id, { run = row.run, foreign = row.provider == FOREIGN or nil })
-  watch_ready(ctx, row)
+  if found.pid then -- not one that is held: it will never run
+    watch_ready(ctx, row)
+  end
   if row.status == "starting" and found.pid then
     return store.update(ctx, row.agent_id, { status = "running", pid = found.pid })
   end
