@@ -20,6 +20,7 @@ local M = {}
 local live = store.live
 
 local PRUNE_SECONDS = 60 -- between two looks at what may be removed
+local FIND_SECONDS = 1 -- between two looks for an agent that may run
 local FOREIGN = "unknown" -- provider of an agent that the database did not know
 
 -- An agent whose shim cannot be talked to: wait until its lock is free.
@@ -69,10 +70,32 @@ local function watch_ready(ctx, row)
   end
 end
 
-local function adopt_row(ctx, row)
+local adopt_row
+
+-- The system could not tell (no descriptor is left, say): nothing is known of the agent,
+-- so it must neither count as lost nor be started again.
+local function adopt_later(ctx, row)
+  local e
+  repeat
+    task.sleep(FIND_SECONDS)
+    local _, why = core_agent.find(store.dir(row.agent_id))
+    e = why and why.errno and why or nil
+  until not e
+  local ok
+  ok, e = adopt_row(ctx, row)
+  if not ok then
+    log.error("agent", "agent not adopted", { agent = row.agent_id, code = e.code, error = e.message })
+  end
+end
+
+function adopt_row(ctx, row)
   local found, e = core_agent.find(store.dir(row.agent_id))
   if e then
     log.error("agent", "agent not found again", { agent = row.agent_id, code = e.code, error = e.message })
+  end
+  if e and e.errno then
+    task.spawn_detached("agent " .. row.agent_id, adopt_later, ctx, row)
+    return true
   end
   if not (found and found.found == "alive") then
     return bury(ctx, row.agent_id, found)

@@ -6,6 +6,7 @@ local json = require "core.json"
 local log = require "colibri.log"
 local ready = require "colibri.agent_ready"
 local restart = require "colibri.agent_restart"
+local script = require "core.script"
 local store = require "colibri.agent_store"
 local task = require "core.task"
 local usage = require "colibri.agent_usage"
@@ -44,6 +45,24 @@ local function lost_events(id, known, why, n)
   events.emit("agent", { agent_id = id, status = "running", state = known.state, data = { [why] = n } })
 end
 
+local DECIDE_SECONDS = 1 -- for a site's policy, which must not hold up the others
+
+-- The state behind an event. A site's policy may raise and loop: it gets a task of its own.
+local function state_after(gen, known, event)
+  local states = gen.policy.states
+  if not states then
+    return known.state
+  elseif not gen.site["policy/states"] then
+    return states.decide(known.state, event.type) or known.state
+  end
+  local state, e = task.timeout(DECIDE_SECONDS, states.decide, known.state, event.type)
+  if e and not known.policy_failed then
+    known.policy_failed = true
+    log.warn("agent", "policy/states failed; the state stays", { code = e.code, error = e.message })
+  end
+  return type(state) == "string" and state or known.state
+end
+
 -- A line of an agent's stdout that looks like an event.
 local function take_event(ctx, gen, id, line)
   local known = live[id]
@@ -64,11 +83,9 @@ local function take_event(ctx, gen, id, line)
     known.usage = usage.add(known.usage, event)
   end
   ready.take_event(known, event)
-  local states, before = gen.policy.states, known.state
-  if states then
-    known.state = states.decide(known.state, event.type) or known.state
-  end
-  if known.state ~= before then
+  local before = known.state
+  known.state = state_after(gen, known, event)
+  if known.state ~= before and live[id] == known then
     events.emit("agent", { agent_id = id, status = "running", state = known.state })
   end
   events.emit("output", { agent_id = id, data = event })
@@ -94,18 +111,25 @@ local function take_end(ctx, report)
   end
 end
 
+local function take(ctx, gen, report)
+  if report.dropped and live[report.id] then
+    lost_events(report.id, live[report.id], "dropped", report.dropped)
+  end
+  if report.type ~= "event" then
+    take_end(ctx, report)
+  elseif live[report.id] then
+    take_event(ctx, gen(), report.id, report.line)
+  end
+end
+
 --- The supervisor: takes what agents report, for ever. One task of the daemon.
 -- @param gen function returning the current generation
 function M.supervise(ctx, gen)
   while true do
     local report = core_agent.next_event()
-    if report.dropped and live[report.id] then
-      lost_events(report.id, live[report.id], "dropped", report.dropped)
-    end
-    if report.type ~= "event" then
-      take_end(ctx, report)
-    elseif live[report.id] then
-      take_event(ctx, gen(), report.id, report.line)
+    local ok, e = xpcall(take, script.traceback, ctx, gen, report)
+    if not ok then -- one agent's report; the others' go on
+      log.error("agent", "a report was not taken", { agent = report.id, error = tostring(e) })
     end
   end
 end

@@ -133,6 +133,7 @@ local function place(gen, entry, def)
     return fail(name, "no directories below %s", kind)
   end
   gen[kind][rest] = def
+  gen.site[name] = entry.site ~= nil
   return true
 end
 
@@ -157,13 +158,14 @@ end
 
 --- Build a new generation. Waits.
 -- @return generation { number, commands, aliases, hooks = { event = ordered list }, jail,
---   policy, providers, steps, vault, entries } | nil, list of errors, each with `where`.
+--   policy, providers, steps, vault, entries, site = { [name] = whether it is a site's } }
+--   | nil, list of errors, each with `where`.
 -- @param with_checks boolean: run the scripts' self_check too
 function M.build(with_checks)
   local entries, texts = script.scan()
   local errors, checks = {}, {}
   local gen = { commands = {}, aliases = {}, hooks = {}, jail = {}, policy = {}, providers = {},
-    steps = {}, vault = {}, entries = entries, sources = {} }
+    steps = {}, vault = {}, entries = entries, sources = {}, site = {} }
   for _, text in ipairs(texts) do
     errors[#errors + 1] = err.new("NotTrusted", "%s", text)
   end

@@ -113,3 +113,22 @@ t.test("usage events of the test agent are summed", function()
   end)
   t.eq({ snapshot.counts.agents, snapshot.panes[1].id }, { 1, seen.agent_id })
 end)
+
+t.test("a site's policy/states that raises or loops harms no other agent", function()
+  local d <close> = scratch.daemon { log_level = "warn", flags = { "--script-instructions", "1000000" }, files = {
+    ["site/policy/states.lua"] = [[
+return { api = 1, summary = "x", decide = function(state, event)
+  if event == "boom" then error "boom" end
+  while event == "loop" do end
+  return event == "fine" and "working" or state
+end }]] } }
+  for _, bad in ipairs { "boom", "loop" } do
+    local out = t.ok(d:call("spawn-local", { model = "/bin/sh", arg = { "-c", ("echo '{\"type\":\"%s\"}'; echo '{\"type\":\"fine\"}'; " ..
+      "read -r _; exit 3"):format(bad) }, input = true }))
+    t.eventually(function() return d:call("get-agent", { agent_id = out.agent_id }).state == "working" end)
+    t.ok(d:call("send-agent", { agent_id = out.agent_id, text = "go" }))
+    t.eventually(function() return d:call("get-agent", { agent_id = out.agent_id }).exit_code == 3 end)
+  end
+  local log = d:stop().stderr
+  t.ok(log:find("policy/states failed", 1, true), log)
+end)

@@ -30,6 +30,25 @@ local function shim_of(d, agent_id)
   return require("core.agent").find(d.dir .. "/state/agents/" .. agent_id).shim
 end
 
+t.test("an agent whose directory cannot be looked at is not taken for lost, nor started again", function()
+  local d <close> = scratch.daemon()
+  local a = spawn(d, "echo $$ >>" .. d.dir .. "/starts; exec sleep 1000", { restart = "always" })
+  until_file(d, "starts")
+  t.ok(d:crash())
+  local function there(script)
+    t.eq(proc.run({ "/bin/sh", "-c", "cd \"$1\" && " .. script, "sh", d.dir .. "/state/agents/" .. a.agent_id,
+      env = { PATH = "/usr/bin:/bin" } }).code, 0)
+  end
+  there "mv lock aside && ln -s aside lock"
+  t.ok(d:start())
+  t.eq(get(d, a.agent_id).status, "running")
+  there "rm lock && mv aside lock"
+  t.eventually(function() return get(d, a.agent_id).adopted end)
+  local row = get(d, a.agent_id)
+  t.eq({ row.status, row.run, row.pid }, { "running", 1, a.pid })
+  t.eq(select(2, d:read("starts"):gsub("\n", "")), 1)
+end)
+
 t.test("kill -9 of the daemon: found again, none started twice, each end known", function()
   local d <close> = scratch.daemon()
   local mark = "echo $$ >>" .. d.dir .. "/starts; "
