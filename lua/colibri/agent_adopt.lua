@@ -4,6 +4,7 @@
 -- runs. A row without one is lost, or has left its exit status; an agent
 -- without a row (the database is older than it) is foreign, and gets a row.
 
+local agent_spawn = require "colibri.agent_spawn"
 local core_agent = require "core.agent"
 local events = require "colibri.events"
 local fs = require "core.fs"
@@ -104,10 +105,15 @@ function adopt_row(ctx, row)
   if found.pid then -- not one that is held: it will never run
     watch_ready(ctx, row)
   end
-  if row.status == "starting" and found.pid then
-    return store.update(ctx, row.agent_id, { status = "running", pid = found.pid })
+  if row.status ~= "starting" or not found.pid then
+    return true
   end
-  return true
+  local ok
+  ok, e = store.update(ctx, row.agent_id, { status = "running", pid = found.pid })
+  if ok and row.spec then
+    task.spawn_detached("agent " .. row.agent_id, agent_spawn.finish, ctx, row)
+  end
+  return ok, e
 end
 
 -- Names of the agents' directories.

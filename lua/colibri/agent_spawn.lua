@@ -153,25 +153,34 @@ local unfinished = { __close = function(guard)
   end
 end }
 
--- The part of a spawn after the agent runs: hooks, then the row.
-local function settle(ctx, spawn, planned, handle, event)
+-- The hooks of spawn_after; what came of them is in event.provision.
+local function run_after(ctx, spawn, event)
   local ok, e = hooks.run(ctx.gen, "spawn_after", ctx, event)
   if not ok then
     log.warn("agent", "a hook after the spawn failed", { agent = spawn.agent_id, hook = e.hook, code = e.code,
       error = e.message })
     event.provision = provision.result("failed", e)
   end
+end
+
+-- The code of a result as the row has it.
+local function code_of(result)
+  return result.code ~= json.null and result.code or nil
+end
+
+-- The part of a spawn after the agent runs: hooks, then the row.
+local function settle(ctx, spawn, planned, handle, event)
+  run_after(ctx, spawn, event)
   -- By now the launcher is inside; was it the jail that was checked?
-  ok, e = jails.bind(ctx):same(planned.jail, planned)
+  local ok, e = jails.bind(ctx):same(planned.jail, planned)
   if not ok then
     return give_up(ctx, spawn, e)
   end
   local result = event.provision
-  local code = result.code ~= json.null and result.code or nil
   ok, e = ctx.db:write(function(tx)
     return tx:exec([[UPDATE agents SET pid = ?, provision_result = ?, provision_code = ?, ready_at = coalesce(ready_at, ?),
       status = CASE status WHEN 'starting' THEN 'running' ELSE status END WHERE agent_id = ? AND run = ?]],
-      handle:pid(), result.result, code, spawn.ready == "start" and now() or nil, spawn.agent_id, spawn.run)
+      handle:pid(), result.result, code_of(result), spawn.ready == "start" and now() or nil, spawn.agent_id, spawn.run)
   end)
   if not ok then
     return give_up(ctx, spawn, e) -- nobody shall have an agent that was refused
@@ -188,6 +197,23 @@ local function event_of(spawn)
     session_id = spawn.session_id, jail_name = spawn.jail_name, jail_root = spawn.jail_root, run = spawn.run,
     provision_mode = spawn.provision, provision = provision.result("skipped", { code = "NoJail",
       message = "it has no jail whose root is known" }) }
+end
+
+--- What a daemon that died in the middle of a spawn left undone: the agent runs, and
+-- nobody has put its secrets beside it. Waits.
+-- @param row of the agent, with its spec
+-- @return true | nil, err of the store
+function M.finish(ctx, row)
+  local spawn = spawn_spec.of_row(row)
+  local event = event_of(spawn)
+  if spawn.provision == "before" then
+    return true -- it was let go: they are there
+  end
+  run_after(ctx, spawn, event)
+  return ctx.db:write(function(tx)
+    return tx:exec("UPDATE agents SET provision_result = ?, provision_code = ? WHERE agent_id = ? AND run = ?",
+      event.provision.result, code_of(event.provision), spawn.agent_id, spawn.run)
+  end)
 end
 
 -- From the row on: start it, hooks, row.

@@ -204,6 +204,30 @@ for _, case in ipairs { { "spawn_held", "failed" }, { "spawn_after", "running" }
   end)
 end
 
+t.test("a daemon killed before it has provisioned: the next one does", function()
+  local d <close> = scratch.daemon { files = { ["jails/proof0/root/"] = true, ["vault/proof0.env"] = "A=1\n",
+    ["site/hooks/spawn_after/slow.lua"] =
+      "return { api = 1, summary = 'x', before = { 'provision' }, run = function(ctx) ctx.task.sleep(1000) end }" } }
+  t.ok(d:call("register-tenant", { tenant_id = "proof0", collection_id = "proof0", jail_root_path = d.base .. "/proof0/root" }))
+  local conn <close> = d:connect()
+  task.go(function()
+    conn:request({ cmd = "spawn-local", model = "/bin/sleep", arg = { "1000" }, jail_name = "proof0",
+      jail_root = d.base .. "/proof0/root" }, 60)
+  end)
+  t.eventually(function()
+    local row = d:call("list-agents")[1]
+    return row and d:stat("state/agents/" .. row.agent_id .. "/info")
+  end)
+  d:crash()
+  local site <close> = assert(fs.open_trusted(d.dir .. "/site"))
+  site:unlink("hooks/spawn_after/slow.lua")
+  t.ok(d:start())
+  t.eventually(function() return d:stat("jails/proof0/root/.env") end)
+  t.eventually(function() return d:call("list-agents")[1].provision_result == "provisioned" end)
+  local row = d:call("list-agents")[1]
+  t.eq({ row.status, row.adopted, d:read("jails/proof0/root/.env") }, { "running", true, "A=1\n" })
+end)
+
 t.test("a plain file in the socket's place is left alone", function()
   local d <close> = scratch.daemon { files = { ["run/sock"] = "mine" }, start = false }
   local result = t.ok(second(d))
