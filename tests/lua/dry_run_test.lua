@@ -235,8 +235,10 @@ end
 t.test("a dry run's report equals what the real run then does", function()
   local w <close> = world()
   find_keys(w)
-  local good, changes = 0, 0
-  for i = 1, RUNS do
+  local good, changes, i = 0, 0, 0
+  -- The dice may ask for what fails: on until enough went well.
+  while i < RUNS or i < RUNS * 10 and (good <= RUNS / 4 or changes <= RUNS / 4) do
+    i = i + 1
     stir(w)
     local asked = request(w)
     local what = ("seed %d, run %d: %s %s"):format(SEED, i, asked.cmd, tostring(asked.tenant_id or asked.jail_name or asked.all))
@@ -257,7 +259,7 @@ t.test("a dry run's report equals what the real run then does", function()
     end
   end
   t.eq(w.clock:now(), 1767614400.0, "nothing of this takes time")
-  t.ok(good > RUNS / 4 and changes > RUNS / 4, ("seed %d: only %d of %d went well"):format(SEED, good, RUNS))
+  t.ok(good > RUNS / 4 and changes > RUNS / 4, ("seed %d: only %d of %d went well"):format(SEED, good, i))
 end)
 
 t.test("one file, several times in one run", function()
