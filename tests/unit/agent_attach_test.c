@@ -15,7 +15,7 @@ attach(struct seen *seen)
 	struct err e = ERR_INIT;
 	struct agent *a = NULL;
 
-	if (agent_attach(loop, "a1", dir, seen_cb, seen, &a, &e) != 0)
+	if (agent_attach(loop, agent_id, dir, seen_cb, seen, &a, &e) != 0)
 		CHECK_NOTE("%s: %s", e.code, e.text);
 	return a;
 }
@@ -155,7 +155,7 @@ TEST(a_killed_shim_takes_all_of_an_attached_agent_along)
 	    " exec sleep 1000", NULL };
 	char t[80];
 	const char *const envp[] = { t, "PATH=/usr/bin:/bin",
-	    "COLIBRI_AGENT_ID=a1", NULL };
+	    agent_mark, NULL };
 	struct agent_record rec;
 	struct agent *a;
 	pid_t child;
@@ -172,7 +172,7 @@ TEST(a_killed_shim_takes_all_of_an_attached_agent_along)
 	CHECK_INT(found(&rec), AGENT_ALIVE);
 	CHECK_INT(rec.pid, first.pid);
 	CHECK(rec.pid_start > 0 && rec.started_at > 1000000000);
-	CHECK_INT(kill(rec.shim, SIGKILL), 0);
+	CHECK(rec.shim > 1 && kill(rec.shim, SIGKILL) == 0);
 	UNTIL(seen_end(&later));
 	CHECK_STR(later.seq, "PL");
 	UNTIL(is_dead(child) && is_dead(first.pid));
@@ -193,7 +193,7 @@ TEST(a_lock_of_a_stranger_is_no_shim)
 	setup();
 	start_sh("exit 0", (struct agent_spec){ 0 }, &seen);
 	UNTIL(seen_end(&seen) && reaper_count(reaper) == 0);
-	CHECK_INT(agent_attach(loop, "a1", dir, seen_cb, &seen, &a, &e), -1);
+	CHECK_INT(agent_attach(loop, agent_id, dir, seen_cb, &seen, &a, &e), -1);
 	CHECK_STR(e.code, "AgentStateFailed");
 	snprintf(path, sizeof(path), "%s/lock", dir);
 	CHECK_INT(pipe2(ready, O_CLOEXEC), 0);

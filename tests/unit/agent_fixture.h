@@ -24,6 +24,8 @@
 static struct loop *loop;
 static struct reaper *reaper;
 static char top[64], dir[96];		/* temporary; the agent's in it */
+/* Its id, which a sweep looks for in every process: another test's is another. */
+static char agent_id[32], agent_mark[64];	/* COLIBRI_AGENT_ID=id */
 static char shim_program[PATH_MAX], test_agent[PATH_MAX];
 
 #define OUT	"out.0000000000000000"	/* in the agent's directory */
@@ -118,6 +120,9 @@ setup(void)
 	strcpy(top, "/tmp/colibri-agent-XXXXXX");
 	CHECK(mkdtemp(top) != NULL);
 	snprintf(dir, sizeof(dir), "%s/agents/a1", top);
+	snprintf(agent_id, sizeof(agent_id), "a%ld", (long)getpid());
+	snprintf(agent_mark, sizeof(agent_mark), "COLIBRI_AGENT_ID=%s",
+	    agent_id);
 	loop = loop_new(NULL, NULL);
 	reaper = reaper_new(loop, NULL);
 }
@@ -177,7 +182,7 @@ start(struct agent_spec spec, struct seen *seen)
 	struct err e = ERR_INIT;
 	struct agent *a = NULL;
 
-	spec.id = "a1";
+	spec.id = agent_id;
 	spec.dir = dir;
 	if (spec.shim == NULL)
 		spec.shim = shim_program;
