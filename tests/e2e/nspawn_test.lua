@@ -203,7 +203,8 @@ case("provision after and before", function()
   d:tree { ["vault/j1.env"] = "no line\n" }
   t.err("ProvisionFailed", spawn(d, "echo x >/work/ran", { provision = "before" }))
   t.eq(root:stat("work/ran"), nil)
-  t.eventually(function() return sh("pgrep -f 'directory=[^ ]*colibri-test'").stdout == "" end, 30)
+  local mine = ("pgrep -f 'directory=[^ ]*%s/'"):format(d.dir:match "[^/]*$") -- it does not find itself
+  t.eventually(function() return sh(mine).stdout == "" end, 30)
 end)
 
 -- The processes inside of an agent, by their names.
