@@ -68,6 +68,7 @@ list_debian() {
 		cmd:valgrind valgrind
 		cmd:lua5.4 lua5.4
 		cmd:sudo sudo
+		cmd:systemd-nspawn systemd-container
 		END
 	*) say "deps.sh: unknown group '$1'"; exit 2 ;;
 	esac
